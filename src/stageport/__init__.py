@@ -1,0 +1,1 @@
+"""Keeps a Port software catalog in step with a Backstage catalog."""

@@ -1,0 +1,1 @@
+"""The read side: Backstage's catalog API, and the traps it holds."""

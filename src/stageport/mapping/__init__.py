@@ -1,0 +1,1 @@
+"""From source entities to target entities: the mapping document, its expressions, and the processes that run them."""

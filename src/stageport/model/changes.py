@@ -1,0 +1,98 @@
+"""A plan's lines: what becomes of one target entity, and what came of writing it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stageport.model.entities import Json
+from stageport.model.refs import SourceRef, TargetKey
+
+
+class Operation(StrEnum):
+    """What is done to a target entity. ``KEEP`` is a delete that a safety rule holds back."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+class Hold(StrEnum):
+    """Why a stale target entity is kept: the safety rules of docs/explanation/safety.md, by number."""
+
+    INCOMPLETE_READ = "incomplete-read"
+    EMPTY_SOURCE = "empty-source"
+    EMPTY_KIND = "empty-kind"
+    THRESHOLD = "threshold"
+    MAPPING_FAILED = "mapping-failed"
+    STILL_AT_SOURCE = "still-at-source"
+    STILL_RELATED = "still-related"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs: ``path`` is ``title``, ``properties.type``, ``relations.system`` and so on."""
+
+    path: str
+    before: Json
+    after: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a plan.
+
+    ``body`` is the JSON to send (creates and updates). ``identifier`` is None for an entity that only a search
+    query identifies. ``source`` is the source entity it came from, None for stale targets.
+    """
+
+    operation: Operation
+    blueprint: str
+    identifier: str | None
+    source: SourceRef | None = None
+    body: bytes = b""
+    fields: tuple[FieldChange, ...] = ()
+    hold: Hold | None = None
+
+    @property
+    def key(self) -> TargetKey | None:
+        """What the entity is called at Port; None when only a search can tell."""
+        return None if self.identifier is None else TargetKey(self.blueprint, self.identifier)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What Port said of one entity that it did not take. ``code`` is Port's ``error``, e.g. ``relation_many_violation``."""
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of one upsert: ``refusal`` is None when Port took it.
+
+    ``identifier`` is what Port calls the entity (for a search identifier, the entity it found).
+    """
+
+    identifier: str | None
+    created: bool = False
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedEntity:
+    """An entity at Port whose ``$datasource`` is ours, and the identifiers it relates to, by relation."""
+
+    key: TargetKey
+    relations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """How Port is to take upserts and deletes: the mapping's three switches, and the pass they belong to."""
+
+    merge: bool = True
+    create_missing_related: bool = True
+    delete_dependents: bool = True
+    pass_id: str = ""

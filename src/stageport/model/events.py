@@ -1,0 +1,94 @@
+"""What the core tells the world while it works: values only.
+
+The core logs nothing. Logs, the progress line, metrics and the reports to Port subscribe to these.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stageport.model.changes import Change, Refusal
+from stageport.model.entities import FieldProblem
+
+
+@dataclass(frozen=True, slots=True)
+class PassStarted:
+    """A pass begins; ``kinds`` are those that will be read."""
+
+    pass_id: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page of a kind arrived: ``count`` of the ``total`` that Backstage announced for the kind."""
+
+    kind: str
+    count: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageMapped:
+    """A page went through the mapping."""
+
+    kind: str
+    sources: int
+    targets: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFailed:
+    """An expression failed on an entity."""
+
+    problem: FieldProblem
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyStarted:
+    """The plan is about to be applied: so many upserts and deletes."""
+
+    upserts: int
+    deletes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeApplied:
+    """Port took a change."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRefused:
+    """Port did not take a change."""
+
+    change: Change
+    refusal: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request will be sent again in ``seconds``: which side, and why."""
+
+    side: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something a person would want to read, in words; ``level`` is ``info`` or ``warning``."""
+
+    level: str
+    message: str
+
+
+Event = (
+    PassStarted | PageRead | PageMapped | FieldFailed | ApplyStarted | ChangeApplied | ChangeRefused | Waiting | Noticed
+)
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Listen to nothing."""
+    del event

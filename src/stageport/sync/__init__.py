@@ -1,0 +1,1 @@
+"""The passes: read the source, map it, plan, apply. Written against the seams, never against a client."""

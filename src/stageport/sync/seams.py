@@ -1,0 +1,127 @@
+"""What a pass needs from its surroundings, as protocols; ``wiring`` decides what stands behind them."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from stageport.model.blueprints import Blueprint
+from stageport.model.changes import OwnedEntity, WriteOptions, Written
+from stageport.model.entities import Json, MappedSource, SourceEntity, SourcePage
+from stageport.model.refs import SourceRef
+
+
+class SourceCatalog(Protocol):
+    """The catalog to read."""
+
+    def read_kind(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncIterator[SourcePage]:
+        """Yield every entity of a kind, page by page, each exactly as served.
+
+        ``filters`` are further Backstage filters (``spec.type=service``), each narrowing the kind; several are
+        alternatives, as in Backstage.
+
+        Raises:
+            IncompleteReadError: fewer entities came than the catalog announces, even when asked again.
+            SourceError: the catalog could not be read.
+        """
+        ...
+
+    async def read_refs(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceEntity | None]:
+        """Return the entities that these refs name; None for those that do not exist."""
+        ...
+
+    async def count_kinds(self) -> Mapping[str, int]:
+        """Return how many entities of each kind there are, kinds in the catalog's own casing."""
+        ...
+
+
+class Mapper(Protocol):
+    """The mapping, ready to be run."""
+
+    async def map_page(self, kind: str, sources: Sequence[SourceEntity]) -> Sequence[MappedSource]:
+        """Map source entities of one kind through every resource of that kind; answers in the same order."""
+        ...
+
+
+class TargetCatalog(Protocol):
+    """The catalog to write."""
+
+    def read_owned(self) -> AsyncIterator[Sequence[OwnedEntity]]:
+        """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
+        ...
+
+    async def read_entities(
+        self, blueprint: str, identifiers: Sequence[str], *, fields: Sequence[str]
+    ) -> Mapping[str, Json]:
+        """Return the named entities that exist, by identifier, whoever owns them.
+
+        ``fields`` are paths to include (``title``, ``team``, ``properties.type``, ``relations.system``).
+
+        Raises:
+            MissingBlueprintError: there is no such blueprint.
+        """
+        ...
+
+    async def find_entities(self, blueprint: str, query: Json, *, fields: Sequence[str]) -> Sequence[Json]:
+        """Return the entities of a blueprint that a search query matches, at most 2 (one is the point)."""
+        ...
+
+    async def upsert(self, blueprint: str, bodies: Sequence[bytes], *, options: WriteOptions) -> Sequence[Written]:
+        """Write up to 20 target entities; one answer for each body, in the same order.
+
+        A refusal of one entity is an answer, not an exception. A request that Port refuses whole (413, 422) is
+        split until the culprit stands alone.
+
+        Raises:
+            MissingBlueprintError: there is no such blueprint.
+            TargetError: Port cannot be used at all.
+        """
+        ...
+
+    async def delete(
+        self, blueprint: str, identifiers: Sequence[str], *, options: WriteOptions
+    ) -> Mapping[str, Written]:
+        """Delete up to 100 target entities; one answer for each identifier. Gone already counts as deleted."""
+        ...
+
+
+class BlueprintStore(Protocol):
+    """The blueprints at Port."""
+
+    async def read_blueprint(self, identifier: str) -> Blueprint | None:
+        """Return a blueprint, None when there is none."""
+        ...
+
+    async def read_blueprints(self) -> Sequence[Blueprint]:
+        """Return all blueprints."""
+        ...
+
+    async def create_blueprint(self, document: Json) -> None:
+        """Create a blueprint from its whole document."""
+        ...
+
+    async def patch_blueprint(self, identifier: str, patch: Json) -> None:
+        """Change a blueprint; ``patch`` holds whole top-level objects (``relations`` entire, not one of them)."""
+        ...
+
+
+class IntegrationStore(Protocol):
+    """The integration's record at Port: where the mapping document lives, and where passes are reported."""
+
+    async def read_integration(self) -> Json | None:
+        """Return the record as Port gives it, None when there is none."""
+        ...
+
+    async def create_integration(self, *, config: Json) -> Json:
+        """Register the integration with its first mapping document."""
+        ...
+
+    async def patch_integration(self, patch: Json) -> Json:
+        """Change the record (``config``, ``version``, ``changelogDestination``, …)."""
+        ...
+
+    async def report_state(self, status: str, *, started: str | None, ended: str | None) -> None:
+        """Set the resync state: ``running``, ``completed``, ``failed`` or ``aborted``; times in ISO 8601."""
+        ...
+
+    async def send_examples(self, kind: str, examples: Sequence[Json]) -> None:
+        """Show Port up to 5 raw source entities of a kind, secrets masked, for its mapping playground."""
+        ...

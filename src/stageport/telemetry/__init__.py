@@ -1,0 +1,1 @@
+"""Subscribers of the core's events: logs, the progress line, reports."""
