@@ -24,7 +24,6 @@ class Hold(StrEnum):
     EMPTY_KIND = "empty-kind"
     THRESHOLD = "threshold"
     MAPPING_FAILED = "mapping-failed"
-    STILL_AT_SOURCE = "still-at-source"
     STILL_RELATED = "still-related"
 
 
@@ -41,27 +40,27 @@ class FieldChange:
 class Change:
     """One line of a plan.
 
-    ``body`` is the JSON to send (creates and updates). ``identifier`` is None for an entity that only a search
-    query identifies. ``source`` is the source entity it came from, None for stale targets.
+    ``body`` is the JSON to send (creates and updates); its identifier may be a search query, ``identifier`` is then
+    that of the entity which the query found. ``source`` is the source entity it came from, None where nobody knows.
     """
 
     operation: Operation
     blueprint: str
-    identifier: str | None
+    identifier: str
     source: SourceRef | None = None
     body: bytes = b""
     fields: tuple[FieldChange, ...] = ()
     hold: Hold | None = None
 
     @property
-    def key(self) -> TargetKey | None:
-        """What the entity is called at Port; None when only a search can tell."""
-        return None if self.identifier is None else TargetKey(self.blueprint, self.identifier)
+    def key(self) -> TargetKey:
+        """What the entity is called at Port."""
+        return TargetKey(self.blueprint, self.identifier)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What Port said of one entity that it did not take. ``code`` is Port's ``error``, e.g. ``relation_many_violation``."""
+    """What Port said of one entity that it did not take; ``code`` is Port's ``error`` (``relation_many_violation``)."""
 
     status: int
     code: str

@@ -24,6 +24,14 @@ class SourceCatalog(Protocol):
         """
         ...
 
+    def read_inventory(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncIterator[Sequence[SourceEntity]]:
+        """Yield ref, uid and etag of every entity of a kind, page by page; ``raw`` stays empty.
+
+        Raises:
+            SourceError: the catalog could not be read.
+        """
+        ...
+
     async def read_refs(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceEntity | None]:
         """Return the entities that these refs name; None for those that do not exist."""
         ...

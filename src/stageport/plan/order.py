@@ -1,0 +1,94 @@
+"""In which order changes are written.
+
+Upserts go in the order of the mapping, except that a target entity follows those it relates to when Port is not
+allowed to create missing related entities: it would refuse the write (404 ``not_found``). Deletes go the other way
+round. Cycles have no right order: their members keep the order they had, and what Port refuses is tried again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from stageport.model.blueprints import Blueprint
+from stageport.model.changes import Change
+from stageport.model.entities import Json
+from stageport.model.refs import TargetKey
+
+
+def related_keys(body: Json, blueprint: Blueprint | None) -> Iterator[TargetKey]:
+    """Yield the target entities that a body relates to; relations the blueprint does not know are left aside."""
+    if blueprint is None:
+        return
+    for name, value in (body.get("relations") or {}).items():
+        relation = blueprint.relations.get(name)
+        if relation is None:
+            continue
+        for identifier in value if isinstance(value, list) else [value]:
+            if isinstance(identifier, str):
+                yield TargetKey(relation.target, identifier)
+
+
+def waves(changes: Sequence[Change], blueprints: Mapping[str, Blueprint]) -> list[list[Change]]:
+    """Cut upserts into waves: all that a change relates to stands in an earlier wave, as far as cycles allow."""
+    edges = {
+        change.key: list(related_keys(msgspec.json.decode(change.body), blueprints.get(change.blueprint)))
+        for change in changes
+    }
+    return _by_depth(changes, depths(edges))
+
+
+def delete_waves(changes: Sequence[Change], relations: Mapping[TargetKey, Iterable[TargetKey]]) -> list[list[Change]]:
+    """Cut deletes into waves: an entity goes before those it relates to, so that nothing deleted has dependents."""
+    edges = {change.key: relations.get(change.key, ()) for change in changes}
+    return _by_depth(changes, depths(edges))[::-1]
+
+
+def depths(edges: Mapping[TargetKey, Iterable[TargetKey]]) -> dict[TargetKey, int]:
+    """Tell for each key how many steps lie below it; an edge that closes a cycle does not count."""
+    known: dict[TargetKey, int] = {}
+    for start in edges:
+        stack = [] if start in known else [(start, _inside(start, edges))]
+        entered = {start}
+        while stack:
+            key, ends = stack[-1]
+            below = next((end for end in ends if end not in known and end not in entered), None)
+            if below is not None:
+                entered.add(below)
+                stack.append((below, _inside(below, edges)))
+                continue
+            stack.pop()
+            known[key] = 1 + max((known[end] for end in _inside(key, edges) if end in known), default=-1)
+    return known
+
+
+def _inside(key: TargetKey, edges: Mapping[TargetKey, Iterable[TargetKey]]) -> Iterator[TargetKey]:
+    return (end for end in edges[key] if end in edges and end != key)
+
+
+def _by_depth(changes: Sequence[Change], depth: Mapping[TargetKey, int]) -> list[list[Change]]:
+    found: dict[int, list[Change]] = {}
+    for change in changes:
+        found.setdefault(depth[change.key], []).append(change)
+    return [found[step] for step in sorted(found)]
+
+
+def group_by_blueprint(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """Group changes by blueprint, keeping the order inside each group: a request speaks of one blueprint."""
+    groups: dict[str, list[Change]] = {}
+    for change in changes:
+        groups.setdefault(change.blueprint, []).append(change)
+    return groups
+
+
+def batches(changes: Sequence[Change], *, most: int, most_bytes: int) -> Iterator[list[Change]]:
+    """Cut changes into batches of at most ``most`` members and about ``most_bytes`` of bodies."""
+    batch: list[Change] = []
+    size = 0
+    for change in changes:
+        if batch and (len(batch) == most or size + len(change.body) + 1 > most_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(change)
+        size += len(change.body) + 1
+    if batch:
+        yield batch

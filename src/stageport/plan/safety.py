@@ -1,0 +1,103 @@
+"""Which stale target entities may be deleted. Each rule here has a test that bears its name.
+
+A stale target entity is one of ours at Port (``$datasource``) that the mapping no longer produces. The rules, by the
+numbers of docs/explanation/safety.md:
+
+1. Nothing is deleted after an incomplete read.
+2. A source that looks empty, or a kind that lost everything, holds all deletes until a person releases them.
+3. Only what is ours is deleted, and never a larger share of all that is ours than ``entityDeletionThreshold``.
+4. A source entity whose mapping failed protects its own target entities.
+5. A stale target entity whose source turns out to exist is not deleted: ``sync.verify`` asks Backstage once more
+   before it calls anything stale, because a scan by cursor can miss an entity that was recreated while it ran.
+6. A stale target entity that desired ones still relate to is kept while Port would recreate it as an empty stub
+   (``createMissingRelatedEntities``), or would delete them along with it (``deleteDependentEntities``).
+
+Rules 7 and 8 (crashes, hostile expressions) are kept by ``sync`` and ``mapping``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from stageport.model.changes import Change, Hold, Operation
+from stageport.model.refs import SourceRef, TargetKey
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything the rules need to know of a pass.
+
+    ``empty_kinds`` are mapped kinds of which Backstage now shows nothing although Port holds target entities from
+    them. ``is_protected`` tells whether a source entity with a failed mapping may own a key, ``is_related`` whether
+    a desired target entity relates to it. ``released`` is a person's word that held deletes may happen.
+    """
+
+    stale: Sequence[TargetKey]
+    owned: int
+    sources: int
+    threshold: float
+    complete: bool
+    empty_kinds: Sequence[str] = ()
+    is_protected: Callable[[TargetKey], bool] = lambda _: False
+    is_related: Callable[[TargetKey], bool] = lambda _: False
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What may be deleted and what is kept; ``notes`` say why in words, with the way out."""
+
+    deletes: tuple[Change, ...]
+    kept: tuple[Change, ...]
+    notes: tuple[str, ...] = ()
+
+
+def judge_stale(evidence: Evidence) -> Verdict:
+    """Apply the rules to every stale target entity."""
+    hold, note = _hold_all(evidence)
+    single = [(key, hold or _hold_one(key, evidence)) for key in evidence.stale]
+    kept = tuple(Change(Operation.KEEP, *key, hold=reason) for key, reason in single if reason is not None)
+    deletes = tuple(Change(Operation.DELETE, *key, source=_guess(key)) for key, reason in single if reason is None)
+    return Verdict(deletes, kept, (note,) if note and evidence.stale else ())
+
+
+def _hold_all(evidence: Evidence) -> tuple[Hold | None, str]:
+    """Rules 1 to 3, which hold everything or nothing."""
+    count = len(evidence.stale)
+    if not evidence.complete:
+        return Hold.INCOMPLETE_READ, f"{count} stale entities are kept: Backstage was not read completely."
+    if evidence.released:
+        return None, ""
+    if evidence.sources == 0:
+        return Hold.EMPTY_SOURCE, (
+            f"{count} stale entities are kept: Backstage shows no entity at all. A token without permission to read "
+            f"the catalog looks just like that. {RELEASE_HINT}"
+        )
+    if evidence.empty_kinds:
+        names = ", ".join(evidence.empty_kinds)
+        return Hold.EMPTY_KIND, (
+            f"{count} stale entities are kept: Backstage shows no entity of kind {names} any more. {RELEASE_HINT}"
+        )
+    share = count / evidence.owned if evidence.owned else 0.0
+    if count and (share > evidence.threshold or evidence.threshold == 0):
+        return Hold.THRESHOLD, (
+            f"{count} of {evidence.owned} entities ({share:.0%}) would be deleted; entityDeletionThreshold allows "
+            f"{evidence.threshold:.0%}. {RELEASE_HINT}"
+        )
+    return None, ""
+
+
+def _hold_one(key: TargetKey, evidence: Evidence) -> Hold | None:
+    """Rules 4 and 6, which look at one target entity."""
+    if evidence.is_protected(key):
+        return Hold.MAPPING_FAILED
+    if evidence.is_related(key):
+        return Hold.STILL_RELATED
+    return None
+
+
+def _guess(key: TargetKey) -> SourceRef | None:
+    """Name the source where the identifier tells it, as it does in the default mapping."""
+    return SourceRef(key.identifier) if ":" in key.identifier and "/" in key.identifier else None
+
+
+RELEASE_HINT = "If that is right, release them once with `stageport sync --release-deletes`."
