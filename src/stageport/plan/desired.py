@@ -37,6 +37,7 @@ class Want:
 @dataclass(frozen=True, slots=True)
 class _Line:
     rank: Rank
+    paths: frozenset[str]
     change: Change | None
 
 
@@ -46,6 +47,8 @@ class DesiredTargets:
     def __init__(self, *, merge: bool) -> None:
         self._merge = merge
         self._lines: dict[TargetKey, _Line] = {}
+        # The sets of paths are few, one or two for each resource: keeping one of each keeps lines small.
+        self._paths: dict[frozenset[str], frozenset[str]] = {}
         self.shared = 0
         """How many wants named a target entity that another one had named before."""
 
@@ -58,23 +61,28 @@ class DesiredTargets:
     def add(self, want: Want) -> None:
         """Take a want in."""
         line = self._lines.get(want.key)
-        change = _change(want)
-        if line is not None:
+        if line is None:
+            self._lines[want.key] = _Line(want.rank, self._same(want.paths), _change(want))
+        else:
             self.shared += 1
-            change = self._fold(line, want)
-        self._lines[want.key] = _Line(want.rank if line is None else max(line.rank, want.rank), change)
+            paths = self._same(line.paths | want.paths)
+            self._lines[want.key] = _Line(max(line.rank, want.rank), paths, self._fold(line, want))
 
     def protect(self, key: TargetKey) -> None:
         """Count a target entity as wanted without wanting anything of it."""
-        self._lines.setdefault(key, _Line((), None))
+        self._lines.setdefault(key, _Line((), frozenset(), None))
+
+    def _same(self, paths: frozenset[str]) -> frozenset[str]:
+        return self._paths.setdefault(paths, paths)
 
     def keys(self) -> Iterator[TargetKey]:
         """Yield every target entity that somebody wants."""
         yield from self._lines
 
     def changes(self) -> Sequence[Change]:
-        """Return what has to be written, in the order in which it was first wanted."""
-        return [line.change for line in self._lines.values() if line.change is not None]
+        """Return what has to be written, in the order of the mapping."""
+        lines = sorted(self._lines.values(), key=lambda line: line.rank)
+        return [line.change for line in lines if line.change is not None]
 
     def unchanged(self) -> int:
         """Count the target entities that Port already has as wanted."""
@@ -82,7 +90,7 @@ class DesiredTargets:
 
     def _fold(self, line: _Line, want: Want) -> Change | None:
         if want.rank < line.rank:
-            return _overlay_below(line.change, want, merge=self._merge)
+            return _overlay_below(line, want, merge=self._merge)
         return _overlay(line.change, want, merge=self._merge)
 
 
@@ -104,13 +112,26 @@ def _overlay(below: Change | None, want: Want, *, merge: bool) -> Change | None:
     return replace(below, source=want.source, body=_merge_bodies(below.body, want.body), fields=fields)
 
 
-def _overlay_below(top: Change | None, want: Want, *, merge: bool) -> Change | None:
+def _overlay_below(line: _Line, want: Want, *, merge: bool) -> Change | None:
     """Put a want under what was wanted before; only fields that nobody above speaks of count."""
-    if not merge or top is None:
+    top = line.change
+    if not merge:
         return top
-    spoken = paths_of(msgspec.json.decode(top.body))
-    fields = tuple(field for field in want.fields if field.path not in spoken) + top.fields
-    return replace(top, body=_merge_bodies(want.body, top.body), fields=fields)
+    unspoken = tuple(field for field in want.fields if field.path not in line.paths)
+    if top is None:
+        below = _change(want)
+        return replace(below, body=_without(want.body, line.paths), fields=unspoken) if below and unspoken else None
+    return replace(top, body=_merge_bodies(want.body, top.body), fields=unspoken + top.fields)
+
+
+def _without(body: bytes, paths: frozenset[str]) -> bytes:
+    """Drop fields from a body."""
+    found = msgspec.json.decode(body)
+    kept = {name: value for name, value in found.items() if name not in paths}
+    for part in ("properties", "relations"):
+        if part in kept:
+            kept[part] = {name: value for name, value in kept[part].items() if f"{part}.{name}" not in paths}
+    return msgspec.json.encode(kept)
 
 
 def _merge_bodies(below: bytes, top: bytes) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from stageport.model.changes import Change, Hold, Operation
 from stageport.model.entities import FieldProblem
 from stageport.model.exits import Exit
+from stageport.model.refs import TargetKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Plan:
     problems: tuple[FieldProblem, ...] = ()
     problem_count: int = 0
     notes: tuple[str, ...] = ()
+    relations: Mapping[TargetKey, tuple[TargetKey, ...]] = field(default_factory=dict)
+    """What stale target entities relate to; filled only where deletes need an order."""
 
     @property
     def is_empty(self) -> bool:

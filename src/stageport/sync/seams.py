@@ -44,8 +44,13 @@ class SourceCatalog(Protocol):
 class Mapper(Protocol):
     """The mapping, ready to be run."""
 
-    async def map_page(self, kind: str, sources: Sequence[SourceEntity]) -> Sequence[MappedSource]:
-        """Map source entities of one kind through every resource of that kind; answers in the same order."""
+    async def map_page(
+        self, kind: str, sources: Sequence[SourceEntity], *, resources: Sequence[int] | None = None
+    ) -> Sequence[MappedSource]:
+        """Map source entities of one kind; answers in the same order.
+
+        ``resources`` are indices into the document's resources; None stands for all that map this kind.
+        """
         ...
 
 

@@ -1,0 +1,74 @@
+"""The command line's front door: the commands, and how errors leave the process.
+
+Commands import what they need when they run, so that `stageport --help` stays quick.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from stageport.cli import check, demo, plan, sandbox, sync
+from stageport.model.errors import StageportError
+from stageport.model.exits import Exit
+
+CLICK_USAGE = 2
+"""What the command-line library exits with on wrong usage; here 2 means something else (see ``Exit``)."""
+
+app = typer.Typer(
+    name="stageport",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Keeps a Port software catalog in step with a Backstage catalog.",
+)
+app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
+app.command("sync")(sync.sync)
+app.command("check")(check.check)
+app.add_typer(sandbox.app, name="sandbox")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"stageport {version('stageport')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Keeps a Port software catalog in step with a Backstage catalog."""
+
+
+def main() -> None:
+    """Run the command line and leave with an exit code of ``Exit``; a person never sees a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        error.show() if hasattr(error, "show") else typer.echo(f"Error: {error}", err=True)
+        sys.exit(Exit.USAGE if error.exit_code == CLICK_USAGE else error.exit_code)
+    except StageportError as error:
+        show_error(error)
+        sys.exit(error.exit)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`| head`) went away: nothing to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
+    sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def show_error(error: StageportError) -> None:
+    """Print what happened and what to do about it."""
+    typer.secho(f"Error: {error.message}", fg="red", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)

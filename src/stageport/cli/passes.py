@@ -1,0 +1,177 @@
+"""What ``plan`` and ``sync`` share: settings in, a pass with progress and logs, a result on standard output.
+
+Results go to standard output; progress, logs and errors to standard error, so that a result can be piped.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from stageport.cli.running import run_async
+from stageport.model.exits import Exit
+from stageport.plan.plan import Plan
+from stageport.plan.render.document import plan_document
+from stageport.plan.render.markdown import plan_markdown
+from stageport.plan.render.text import plan_lines, report_lines
+from stageport.settings import Loaded, Part, Settings, load_settings
+from stageport.sync.ground import Found
+from stageport.sync.service import Outcome, plan_pass, run_pass
+from stageport.telemetry.logs import configure_logs, log_listener
+from stageport.telemetry.progress import fan_out, show_progress
+from stageport.wiring import open_surroundings, pass_options
+
+REFUSED_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan, and what first start would add before it."""
+
+    plan: Plan
+    found: Found
+
+    @property
+    def changes_anything(self) -> bool:
+        """True when ``sync`` would write anything at all."""
+        provision = self.found.provision
+        return not self.plan.is_empty or self.found.is_new or bool(provision and provision.creates)
+
+
+def load(given: Mapping[str, object], *, config: Path | None) -> Loaded:
+    """Load settings for a command that needs both sides, and set logging up.
+
+    Raises:
+        SettingsError: something is missing or invalid.
+    """
+    loaded = load_settings(given, file=config, parts=(Part.PORT, Part.BACKSTAGE))
+    settings = loaded.settings
+    configure_logs(level=settings.log_level.value, style=settings.log_format.value, secrets=secrets_of(settings))
+    return loaded
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return every secret value among the settings, to be kept out of all output."""
+    held = (settings.port.client_secret, settings.integration.config.backstage_token)
+    return [one.get_secret_value() for one in held if isinstance(one, SecretStr)]
+
+
+def work(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Outcome:
+    """Run one pass."""
+
+    async def one_pass() -> Outcome:
+        with show_progress(Console(stderr=True), quiet=quiet) as progress:
+            listener = progress if quiet else fan_out(progress, log_listener())
+            async with open_surroundings(loaded.settings, listener) as around:
+                return await run_pass(around, pass_options(loaded.settings, release_deletes=release_deletes))
+
+    return run_async(one_pass())
+
+
+def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Preview:
+    """Plan one pass, writing nothing."""
+
+    async def one_plan() -> Preview:
+        with show_progress(Console(stderr=True), quiet=quiet) as progress:
+            async with open_surroundings(loaded.settings, progress) as around:
+                return Preview(*await plan_pass(around, pass_options(loaded.settings, release_deletes=release_deletes)))
+
+    return run_async(one_plan())
+
+
+def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) -> None:
+    """Print a plan."""
+    if output == "json":
+        _print_json({**plan_document(preview.plan), "firstStart": _first_start(preview.found)})
+    elif output == "markdown":
+        typer.echo(plan_markdown(preview.plan), nl=False)
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for words in _first_start(preview.found):
+            console.print(f"[green]+[/green] {words}", markup=True)
+        for line in plan_lines(preview.plan):
+            console.print(line)
+
+
+def show_outcome(outcome: Outcome, *, output: Literal["text", "json"]) -> None:
+    """Print what came of a pass."""
+    if output == "json":
+        _print_json(outcome_document(outcome))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for line in report_lines(outcome.plan):
+        console.print(line)
+    _show_refused(console, outcome)
+    applied, plan = outcome.applied, outcome.plan
+    console.print(
+        f"[bold]Done:[/bold] {applied.created} created, {applied.updated} updated, {applied.deleted} deleted, "
+        f"{plan.unchanged} unchanged, {len(plan.kept)} kept, {len(applied.refused) + len(plan.blocked)} not written."
+    )
+    if outcome.exit is not Exit.OK:
+        console.print(f"[yellow]Exit code {outcome.exit.value} ({outcome.exit.name.lower()})[/yellow]")
+
+
+def outcome_document(outcome: Outcome) -> dict[str, object]:
+    """Return what came of a pass as plain JSON values."""
+    document = plan_document(outcome.plan)
+    return {
+        "format": document["format"],
+        "passId": outcome.pass_id,
+        "state": outcome.state,
+        "exit": outcome.exit.value,
+        "counts": {
+            **document["counts"],
+            "create": outcome.applied.created,
+            "update": outcome.applied.updated,
+            "delete": outcome.applied.deleted,
+            "refused": len(outcome.applied.refused),
+            "blocked": len(outcome.plan.blocked),
+        },
+        "refused": [
+            {
+                "blueprint": change.blueprint,
+                "identifier": change.identifier,
+                "source": change.source,
+                "status": refusal.status,
+                "code": refusal.code,
+                "message": refusal.message,
+            }
+            for change, refusal in outcome.applied.refused
+        ],
+        **{key: document[key] for key in ("kept", "blocked", "failures", "problems", "notes")},
+    }
+
+
+def _show_refused(console: Console, outcome: Outcome) -> None:
+    refused = outcome.applied.refused
+    if refused:
+        table = Table("not written", "from", "Port's answer", title=f"{len(refused)} entities were refused by Port")
+        for change, refusal in refused[:REFUSED_SHOWN]:
+            said = f"{refusal.status} {refusal.code}: {refusal.message}"
+            table.add_row(str(change.key), change.source or "", said)
+        console.print(table, markup=False)
+    if len(refused) > REFUSED_SHOWN:
+        console.print(f"… and {len(refused) - REFUSED_SHOWN} more; `--output json` has them all.")
+    for name in sorted({change.blueprint for change in outcome.plan.blocked}):
+        count = sum(1 for change in outcome.plan.blocked if change.blueprint == name)
+        words = f"Not written: {count} entities of blueprint {name}, which Port does not have."
+        console.print(words, style="red", markup=False)
+        console.print("  Create it at Port, or map these entities to another blueprint.")
+
+
+def _first_start(found: Found) -> list[str]:
+    words = ["register the integration"] if found.is_new else []
+    words += ["write the default mapping"] if found.seed_config else []
+    if found.provision:
+        words += [f"create blueprint {document['identifier']}" for document in found.provision.creates]
+    return words
+
+
+def _print_json(document: object) -> None:
+    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -1,0 +1,66 @@
+"""What can be known of a mapping document without running it."""
+
+import json
+from dataclasses import dataclass
+
+from stageport.mapping.document import MappingDocument, Resource, parse_mapping
+from stageport.mapping.expressions import rewrite_quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One scan of the catalog: a kind, the filters that narrow it, and the resources that map what comes.
+
+    ``resources`` are indices into the document's resources.
+    """
+
+    kind: str
+    filters: tuple[str, ...] = ()
+    resources: tuple[int, ...] = ()
+
+
+def reads_of(document: MappingDocument) -> list[Read]:
+    """Return the scans a document needs: each kind once, however often it is mapped.
+
+    Resources of one kind with different ``selector.filter`` lists need a scan each, because Backstage applies the
+    filters and nobody could tell afterwards for whom an entity came.
+    """
+    found: dict[tuple[str, tuple[str, ...]], tuple[str, list[int]]] = {}
+    for index, resource in enumerate(document.resources):
+        filters = tuple(resource.selector.filter)
+        found.setdefault((resource.kind.lower(), filters), (resource.kind, []))[1].append(index)
+    return [Read(kind, filters, tuple(indices)) for (_, filters), (kind, indices) in found.items()]
+
+
+def static_blueprint(resource: Resource) -> str | None:
+    """Return the blueprint a resource always writes to, None when an expression decides for each item."""
+    try:
+        value = json.loads(rewrite_quotes(resource.mappings.blueprint).strip())
+    except ValueError:
+        return None
+    return value if isinstance(value, str) and value else None
+
+
+def resources_of(document: MappingDocument, kind: str) -> list[Resource]:
+    """Return the resources that map a kind; kinds compare case-insensitively, as in Backstage."""
+    return [resource for resource in document.resources if resource.kind.lower() == kind.lower()]
+
+
+def blueprints_of(document: MappingDocument, kind: str) -> frozenset[str] | None:
+    """Return the blueprints that a kind's resources write to, None when not all of them are known beforehand."""
+    names = [static_blueprint(resource) for resource in resources_of(document, kind)]
+    return None if None in names else frozenset(name for name in names if name is not None)
+
+
+def probe_document(document: MappingDocument) -> MappingDocument:
+    """Return a document that tells only which target entities a source entity stands for.
+
+    Every selector lets everything pass and nothing but identifier and blueprint is left: so that the targets of a
+    source entity whose mapping failed can be named, and protected.
+    """
+    config = document.to_config()
+    for resource in config["resources"]:
+        resource["selector"] = {"query": "true"}
+        mappings = resource["port"]["entity"]["mappings"]
+        resource["port"]["entity"]["mappings"] = {key: mappings[key] for key in ("identifier", "blueprint")}
+    return parse_mapping(config)

@@ -1,0 +1,120 @@
+"""The ground a pass stands on: the integration's record at Port, its mapping document, the blueprints.
+
+On first start there is none: the record is registered with the default mapping, and each missing default blueprint is
+created. A mapping document that people edited is never overwritten, an existing blueprint never changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stageport.mapping.defaults import default_blueprints, default_mapping
+from stageport.mapping.document import MappingDocument, parse_mapping
+from stageport.model.blueprints import Blueprint, parse_blueprint
+from stageport.model.entities import Json
+from stageport.model.errors import MappingError, TargetError
+from stageport.plan.blueprints import BlueprintPlan, plan_blueprints
+from stageport.sync.seams import BlueprintStore, IntegrationStore
+from stageport.sync.surroundings import Ground
+
+Origin = Literal["Default", "Empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What Port holds for us, and what first start would add: ``register``, ``config`` to seed, blueprint steps."""
+
+    record: Json | None
+    config: Json
+    seed_config: bool
+    provision: BlueprintPlan | None
+    blueprints: Mapping[str, Blueprint] = field(default_factory=dict)
+
+    @property
+    def is_new(self) -> bool:
+        """True when the integration is not registered yet."""
+        return self.record is None
+
+
+async def find_ground(
+    integration: IntegrationStore, blueprints: BlueprintStore, *, initialize: bool, origin: Origin = "Default"
+) -> Found:
+    """Read the integration's record and the blueprints, and work out what first start has to add. Writes nothing.
+
+    Raises:
+        MappingError: there is no mapping document and none may be seeded.
+        TargetError: Port could not be read.
+    """
+    record = await integration.read_integration()
+    config = (record or {}).get("config") or {}
+    may_seed = initialize and origin == "Default"
+    if not config.get("resources") and not may_seed:
+        raise MappingError(
+            "The integration has no mapping at Port, so nothing would be kept and everything would look stale.",
+            hint="Write a mapping in Port's data sources page, or set OCEAN__INITIALIZE_PORT_RESOURCES=true "
+            "to start with the default one.",
+        )
+    seed = not config.get("resources")
+    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
+    settled = bool((record or {}).get("arePortResourcesInitialized"))
+    provision = plan_blueprints(default_blueprints(), existing) if may_seed and not settled else None
+    return Found(record, default_mapping() if seed else config, seed, provision, existing)
+
+
+def expected_ground(found: Found) -> Ground:
+    """Return the ground as it will be once first start is through; what ``plan`` builds on without writing."""
+    planned: Sequence[Json] = found.provision.documents if found.provision else ()
+    coming = {str(document["identifier"]): parse_blueprint(document) for document in planned}
+    return Ground(read_document(found.config), {**coming, **found.blueprints})
+
+
+def read_document(config: Json) -> MappingDocument:
+    """Read the mapping document out of the integration's ``config``.
+
+    Raises:
+        MappingError: it is empty, or malformed; the message names every place.
+    """
+    return parse_mapping(config)
+
+
+async def prepare_ground(
+    found: Found, integration: IntegrationStore, blueprints: BlueprintStore, *, identity: Json
+) -> Ground:
+    """Do what first start has to add, and return the ground.
+
+    ``identity`` holds the fields of the record that must be ours (``version``, ``installationAppType``, …); they are
+    patched where Port has others.
+
+    Raises:
+        TargetError: Port refused the registration or a blueprint; the next start tries again.
+    """
+    if found.is_new:
+        await integration.create_integration(config=found.config)
+    else:
+        await _patch_record(found, integration, identity)
+    if found.provision is None:
+        return expected_ground(found)
+    await _provision(found.provision, blueprints)
+    await integration.patch_integration({"arePortResourcesInitialized": True})
+    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
+    return Ground(read_document(found.config), existing)
+
+
+async def _patch_record(found: Found, integration: IntegrationStore, identity: Json) -> None:
+    record = found.record or {}
+    patch = {key: value for key, value in identity.items() if record.get(key) != value}
+    if found.seed_config:
+        patch["config"] = found.config
+    if patch:
+        await integration.patch_integration(patch)
+
+
+async def _provision(plan: BlueprintPlan, blueprints: BlueprintStore) -> None:
+    for step in plan.creates:
+        await blueprints.create_blueprint(step)
+    for identifier, patch in plan.patches:
+        try:
+            await blueprints.patch_blueprint(identifier, patch)
+        except TargetError as error:
+            error.hint = error.hint or f"The relations of blueprint {identifier} are missing; mend them in Port."
+            raise

@@ -1,0 +1,176 @@
+"""One pass, from the integration's record to the report: what ``sync`` runs once and ``plan`` runs half."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import uuid4
+
+import msgspec
+
+from stageport.model.changes import WriteOptions
+from stageport.model.entities import Json
+from stageport.model.errors import InterruptedPassError, StageportError, TargetError
+from stageport.model.events import Noticed, PassStarted
+from stageport.model.exits import Exit
+from stageport.plan.plan import Plan
+from stageport.sync.apply import Application, Applied
+from stageport.sync.gather import Gathered
+from stageport.sync.ground import Found, expected_ground, find_ground, prepare_ground
+from stageport.sync.surroundings import Ground, Surroundings
+from stageport.sync.verify import plan_verify
+
+State = Literal["completed", "failed", "aborted"]
+REPORT_SECONDS = 5.0
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_pass_id() -> str:
+    """Return a fresh id for a pass."""
+    return str(uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class PassOptions:
+    """How a pass is to run.
+
+    ``initialize`` and ``origin`` govern first start, ``identity`` holds the fields of the integration's record that
+    must be ours, ``release_deletes`` is a person's word that held deletes may happen.
+    """
+
+    initialize: bool = True
+    origin: Literal["Default", "Empty"] = "Default"
+    identity: Json = field(default_factory=dict)
+    send_examples: bool = True
+    release_deletes: bool = False
+    now: Callable[[], datetime] = utc_now
+    new_id: Callable[[], str] = new_pass_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a pass: the plan, what Port took of it, and the exit code they come to."""
+
+    pass_id: str
+    plan: Plan
+    applied: Applied
+    exit: Exit
+
+    @property
+    def state(self) -> State:
+        """The resync state that Port is told: a pass that left entities unwritten is not completed."""
+        return "completed" if self.exit in (Exit.OK, Exit.HELD) else "failed"
+
+
+async def plan_pass(around: Surroundings, options: PassOptions) -> tuple[Plan, Found]:
+    """Plan what a pass would do, first start included, and write nothing at all.
+
+    Raises:
+        StageportError: one of the catalogs could not be read, or the mapping cannot be used.
+    """
+    found = await _find(around, options)
+    ground = expected_ground(found)
+    _start(around, ground, "plan")
+    plan, _ = await plan_verify(around, ground, release_deletes=options.release_deletes)
+    return plan, found
+
+
+async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
+    """Run one pass and report its state to Port: running, then completed, failed or aborted.
+
+    Raises:
+        InterruptedPassError: the task was cancelled; Port was told ``aborted``.
+        StageportError: the pass could not go on; Port was told ``failed`` where it could be told.
+    """
+    pass_id, started = options.new_id(), _stamp(options)
+    ground = await prepare_ground(
+        await _find(around, options), around.integration, around.blueprints, identity=options.identity
+    )
+    await _report(around, "running", started=started, ended=None)
+    try:
+        outcome = await _run(around, ground, options, pass_id)
+    except asyncio.CancelledError:
+        await _report_end(around, "aborted", started=started, options=options)
+        raise InterruptedPassError(
+            "The pass was stopped before its end.", hint="What was written stays written; run it again."
+        ) from None
+    except StageportError:
+        await _report_end(around, "failed", started=started, options=options)
+        raise
+    await _report_end(around, outcome.state, started=started, options=options)
+    return outcome
+
+
+async def _find(around: Surroundings, options: PassOptions) -> Found:
+    return await find_ground(
+        around.integration, around.blueprints, initialize=options.initialize, origin=options.origin
+    )
+
+
+async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_id: str) -> Outcome:
+    _start(around, ground, pass_id)
+    plan, gathered = await plan_verify(around, ground, release_deletes=options.release_deletes)
+    if options.send_examples:
+        await _send_examples(around, gathered)
+    document = ground.document
+    write = WriteOptions(
+        merge=document.enable_merge_entity,
+        create_missing_related=document.create_missing_related_entities,
+        delete_dependents=document.delete_dependent_entities,
+        pass_id=pass_id,
+    )
+    application = Application(around.target, options=write, listener=around.listener)
+    applied = await application.run(plan, ground.blueprints)
+    return Outcome(pass_id, plan, applied, settle_exit(plan, applied))
+
+
+def settle_exit(plan: Plan, applied: Applied) -> Exit:
+    """Settle the exit code: what could not be read weighs most, then what was not written, then what is held."""
+    if plan.exit is Exit.SOURCE:
+        return Exit.SOURCE
+    return Exit.UNWRITTEN if applied.refused else plan.exit
+
+
+def _start(around: Surroundings, ground: Ground, pass_id: str) -> None:
+    kinds = _distinct(resource.kind for resource in ground.document.resources)
+    around.listener(PassStarted(pass_id, kinds))
+
+
+def _distinct(kinds: Iterable[str]) -> tuple[str, ...]:
+    return tuple({kind.lower(): kind for kind in kinds}.values())
+
+
+async def _send_examples(around: Surroundings, gathered: Gathered) -> None:
+    """Show Port what raw entities look like, for its mapping playground; never a reason to fail."""
+    for kind, raws in gathered.examples.items():
+        if not raws:
+            continue
+        try:
+            await around.integration.send_examples(kind, [msgspec.json.decode(raw) for raw in raws])
+        except TargetError as error:
+            around.listener(Noticed("warning", f"Examples of kind {kind} were not sent: {error.message}"))
+
+
+async def _report(around: Surroundings, status: str, *, started: str, ended: str | None) -> None:
+    """Tell Port the resync state; a report that fails is said, and fails nothing else."""
+    try:
+        await around.integration.report_state(status, started=started, ended=ended)
+    except TargetError as error:
+        around.listener(Noticed("warning", f"Port was not told that the resync is {status}: {error.message}"))
+
+
+async def _report_end(around: Surroundings, status: State, *, started: str, options: PassOptions) -> None:
+    # The report is given a few seconds even while the process is being stopped; then it is let go.
+    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+        report = _report(around, status, started=started, ended=_stamp(options))
+        await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(report)), REPORT_SECONDS)
+
+
+def _stamp(options: PassOptions) -> str:
+    return options.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,33 @@
+"""Everything a pass stands on, put together by ``wiring``."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from stageport.mapping.document import MappingDocument
+from stageport.model.blueprints import Blueprint
+from stageport.model.events import Listener
+from stageport.sync.seams import BlueprintStore, IntegrationStore, Mapper, SourceCatalog, TargetCatalog
+
+MapperFactory = Callable[[MappingDocument], AbstractAsyncContextManager[Mapper]]
+"""Starts the processes that run a mapping document, and stops them on exit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The two catalogs, the stores at Port, the mapping's engine, and who listens."""
+
+    source: SourceCatalog
+    target: TargetCatalog
+    blueprints: BlueprintStore
+    integration: IntegrationStore
+    start_mapper: MapperFactory
+    listener: Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a pass found when it began: the mapping document and the blueprints at Port, by identifier."""
+
+    document: MappingDocument
+    blueprints: Mapping[str, Blueprint]

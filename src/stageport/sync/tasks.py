@@ -1,0 +1,48 @@
+"""Running several things at once, with errors that a person can read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+from stageport.model.errors import StageportError
+
+T = TypeVar("T")
+
+
+async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines together; the first error stops the others and is raised as itself, not in a group.
+
+    Raises:
+        StageportError: what one of them raised.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in coroutines:
+                group.create_task(coroutine)
+    except BaseExceptionGroup as group_error:
+        raise first_error(group_error) from None
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Pick the error to show of several: one of ours before any other."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, StageportError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterable[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+async def run_limited(work: Callable[[T], Awaitable[None]], items: Iterable[T], *, limit: int) -> None:
+    """Do ``work`` for each item, at most ``limit`` at a time, starting in the order given."""
+    queue = iter(items)
+
+    async def drain() -> None:
+        for item in queue:
+            await work(item)
+
+    await run_all(drain() for _ in range(limit))

@@ -1,0 +1,99 @@
+"""Log lines: text on a terminal, JSON elsewhere, never a secret.
+
+The core emits events; ``log_listener`` turns those a person would read into lines. There is no line for each entity.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from stageport.model.events import ApplyStarted, ChangeRefused, Event, Listener, Noticed, PassStarted, Waiting
+
+HIDDEN = "[hidden]"
+SECRET_WORDS = ("token", "secret", "password", "authorization", "api_key", "apikey", "credential")
+SHORTEST_SECRET = 6
+"""Shorter values are not replaced by value: they would turn up inside ordinary words."""
+
+
+class Redactor:
+    """Hides secrets in log lines: by value wherever they stand, and by the name of the key."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({one for one in secrets if len(one) >= SHORTEST_SECRET}, key=len, reverse=True)
+
+    def text(self, words: str) -> str:
+        """Hide every secret value in a text."""
+        for secret in self._secrets:
+            words = words.replace(secret, HIDDEN)
+        return words
+
+    def __call__(self, _logger: object, _method: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+        """Work as a structlog processor."""
+        return {key: self._value(key, value) for key, value in line.items()}
+
+    def _value(self, key: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return HIDDEN if _is_secret_name(key) else self.text(value)
+        if isinstance(value, Mapping):
+            return {inner: self._value(str(inner), held) for inner, held in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._value(key, held) for held in value]
+        return value
+
+
+def _is_secret_name(key: str) -> bool:
+    return any(word in key.lower().replace("-", "_") for word in SECRET_WORDS)
+
+
+def configure_logs(*, level: str, style: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Set logging up for this process; ``style`` is ``text``, ``json`` or ``auto`` (text on a terminal)."""
+    out = stream or sys.stderr
+    as_text = style == "text" or (style == "auto" and out.isatty())
+    render: Any = structlog.dev.ConsoleRenderer(colors=out.isatty()) if as_text else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            Redactor(secrets),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def log_listener() -> Listener:
+    """Return a listener that logs what a person would want to read."""
+    log = structlog.get_logger()
+
+    def listen(event: Event) -> None:
+        match event:
+            case PassStarted():
+                log.info("pass started", pass_id=event.pass_id, kinds=list(event.kinds))
+            case ApplyStarted():
+                log.info("applying", upserts=event.upserts, deletes=event.deletes)
+            case ChangeRefused(change, refusal):
+                log.warning(
+                    "Port refused an entity",
+                    entity=str(change.key),
+                    source=change.source,
+                    status=refusal.status,
+                    code=refusal.code,
+                    reason=refusal.message,
+                )
+            case Waiting():
+                log.info("waiting", side=event.side, seconds=round(event.seconds, 1), reason=event.reason)
+            case Noticed("warning", message):
+                log.warning(message)
+            case Noticed(_, message):
+                log.info(message)
+            case _:
+                pass
+
+    return listen

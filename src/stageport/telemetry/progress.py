@@ -1,0 +1,128 @@
+"""How far a pass is: bars on a terminal, a line every few seconds elsewhere, nothing when asked to be quiet."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stageport.model.events import (
+    ApplyStarted,
+    ChangeApplied,
+    ChangeRefused,
+    Event,
+    Listener,
+    PageMapped,
+    PageRead,
+    Waiting,
+    ignore,
+)
+
+LINE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what happened so far; ``announced`` is how many entities each kind is said to have."""
+
+    announced: dict[str, int] = field(default_factory=dict)
+    read: int = 0
+    mapped: int = 0
+    to_write: int = 0
+    written: int = 0
+    refused: int = 0
+    waiting: str = ""
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case PageRead(kind, count, total):
+                self.announced[kind] = total
+                self.read += count
+            case PageMapped():
+                self.mapped += event.sources
+            case ApplyStarted():
+                self.to_write = event.upserts + event.deletes
+            case ChangeApplied():
+                self.written += 1
+            case ChangeRefused():
+                self.refused += 1
+            case Waiting():
+                self.waiting = f"{event.side}: {event.reason}, again in {event.seconds:.0f} s"
+            case _:
+                pass
+
+    @property
+    def total(self) -> int:
+        """How many source entities all kinds read so far are said to have."""
+        return sum(self.announced.values())
+
+    def line(self) -> str:
+        """Say it in one line."""
+        words = f"read {self.read}/{self.total}, mapped {self.mapped}"
+        if self.to_write:
+            words += f", written {self.written}/{self.to_write}"
+        if self.refused:
+            words += f", refused {self.refused}"
+        return words
+
+
+@contextmanager
+def show_progress(console: Console, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> Iterator[Listener]:
+    """Show progress on a console while the block runs; the listener it gives takes the core's events."""
+    if quiet:
+        yield ignore
+    elif console.is_terminal:
+        with _bars(console) as listener:
+            yield listener
+    else:
+        yield _lines(console, clock)
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Listener]:
+    tally = Tally()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("[dim]{task.fields[words]}"), console=console, transient=True) as progress:
+        reading = progress.add_task("Reading Backstage", total=None, words="")
+        writing = progress.add_task("Writing Port", total=None, words="", visible=False)
+
+        def listen(event: Event) -> None:
+            tally(event)
+            progress.update(reading, completed=tally.read, total=tally.total or None, words=tally.waiting)
+            if tally.to_write:
+                done = tally.written + tally.refused
+                progress.update(writing, completed=done, total=tally.to_write, visible=True)
+            if not isinstance(event, Waiting):
+                tally.waiting = ""
+
+        yield listen
+
+
+def _lines(console: Console, clock: Callable[[], float]) -> Listener:
+    tally = Tally()
+    last = clock()
+
+    def listen(event: Event) -> None:
+        nonlocal last
+        tally(event)
+        if isinstance(event, Waiting):
+            console.print(f"waiting for {tally.waiting}", markup=False, highlight=False, soft_wrap=True)
+            last = clock()
+        elif clock() - last >= LINE_SECONDS:
+            console.print(tally.line(), markup=False, highlight=False, soft_wrap=True)
+            last = clock()
+
+    return listen
+
+
+def fan_out(*listeners: Listener) -> Listener:
+    """Return a listener that passes every event on to several others, in order."""
+
+    def listen(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return listen
