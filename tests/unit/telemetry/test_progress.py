@@ -1,0 +1,58 @@
+import io
+
+from rich.console import Console
+
+from stageport.model.changes import Change, Operation
+from stageport.model.events import ApplyStarted, ChangeApplied, Event, PageMapped, PageRead, Waiting
+from stageport.telemetry.progress import fan_out, show_progress
+
+CHANGE = Change(Operation.CREATE, "component", "a")
+PASS: list[Event] = [
+    PageRead("component", 500, 700),
+    PageMapped("component", 500, 500),
+    PageRead("component", 200, 700),
+    PageMapped("component", 200, 200),
+    ApplyStarted(2, 0),
+    ChangeApplied(CHANGE),
+]
+
+
+def shown(events: list[Event], *, terminal: bool = False, quiet: bool = False, step: float = 1.0) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=120)
+    ticks = iter(range(10_000))
+    with show_progress(console, quiet=quiet, clock=lambda: next(ticks) * step) as listener:
+        for event in events:
+            listener(event)
+    return stream.getvalue()
+
+
+def test_without_a_terminal_there_is_a_line_every_few_seconds_and_not_more() -> None:
+    assert shown(PASS, step=3.0).splitlines() == [
+        "read 500/700, mapped 500",
+        "read 700/700, mapped 700",
+        "read 700/700, mapped 700, written 1/2",
+    ]
+
+
+def test_a_quick_pass_needs_no_line_at_all() -> None:
+    assert shown(PASS, step=0.01) == ""
+
+
+def test_a_wait_is_said_at_once() -> None:
+    assert shown([Waiting("Port", 12.0, "429")], step=0.01) == "waiting for Port: 429, again in 12 s\n"
+
+
+def test_quiet_says_nothing() -> None:
+    assert shown([*PASS, Waiting("Port", 12.0, "429")], quiet=True, step=100) == ""
+
+
+def test_a_terminal_gets_bars() -> None:
+    assert "Reading Backstage" in shown(PASS, terminal=True)
+
+
+def test_every_listener_hears_every_event() -> None:
+    first: list[Event] = []
+    second: list[Event] = []
+    fan_out(first.append, second.append)(PASS[0])
+    assert first == second == PASS[:1]
