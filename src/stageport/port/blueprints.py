@@ -1,0 +1,81 @@
+"""The blueprints at Port: the ``BlueprintStore`` of a pass."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stageport.model.blueprints import Blueprint, parse_blueprint
+from stageport.model.entities import Json
+from stageport.model.errors import MissingBlueprintError
+from stageport.port.answers import decode_answer
+from stageport.port.paths import blueprint_path
+from stageport.port.session import PortSession
+
+
+class _One(msgspec.Struct):
+    blueprint: dict[str, Json]
+
+
+class _All(msgspec.Struct):
+    blueprints: list[dict[str, Json]]
+
+
+_ones = msgspec.json.Decoder(_One)
+_alls = msgspec.json.Decoder(_All)
+
+
+async def blueprint_exists(session: PortSession, identifier: str) -> bool:
+    """Say whether there is such a blueprint."""
+    response = await session.call("GET", blueprint_path(identifier))
+    if response.ok or response.status == 404:
+        return response.ok
+    raise session.explain(response, doing=f"looking for blueprint {identifier}")
+
+
+def missing_blueprint(identifier: str) -> MissingBlueprintError:
+    """Return the error for a blueprint that is not there."""
+    return MissingBlueprintError(
+        f"Port has no blueprint {identifier}",
+        hint="Create it, or correct the blueprint expression in the mapping.",
+    )
+
+
+class PortBlueprints:
+    """Reads, creates and changes blueprints; it keeps none in memory."""
+
+    def __init__(self, session: PortSession) -> None:
+        self._session = session
+
+    async def read_blueprint(self, identifier: str) -> Blueprint | None:
+        """Return a blueprint, None when there is none."""
+        doing = f"reading blueprint {identifier}"
+        response = await self._session.call("GET", blueprint_path(identifier))
+        if response.status == 404:
+            return None
+        if not response.ok:
+            raise self._session.explain(response, doing=doing)
+        return parse_blueprint(decode_answer(_ones, response, doing=doing).blueprint)
+
+    async def read_blueprints(self) -> Sequence[Blueprint]:
+        """Return all blueprints."""
+        doing = "reading the blueprints"
+        response = await self._session.call("GET", "/v1/blueprints")
+        if not response.ok:
+            raise self._session.explain(response, doing=doing)
+        return [parse_blueprint(document) for document in decode_answer(_alls, response, doing=doing).blueprints]
+
+    async def create_blueprint(self, document: Json) -> None:
+        """Create a blueprint from its whole document.
+
+        Raises:
+            TargetAnswerError: with code ``identifier_taken`` when there is one already.
+        """
+        response = await self._session.call_json("POST", "/v1/blueprints", document, exporter=True, retryable=False)
+        if not response.ok:
+            raise self._session.explain(response, doing=f"creating blueprint {document.get('identifier')}")
+
+    async def patch_blueprint(self, identifier: str, patch: Json) -> None:
+        """Change a blueprint; ``patch`` holds whole top-level objects (``relations`` entire, not one of them)."""
+        response = await self._session.call_json("PATCH", blueprint_path(identifier), patch, exporter=True)
+        if not response.ok:
+            raise self._session.explain(response, doing=f"changing blueprint {identifier}")
