@@ -1,6 +1,7 @@
 """Running a command's coroutine: signals cancel it, so that a pass can tell Port that it was aborted."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -34,3 +35,9 @@ async def _cancellable(coroutine: Coroutine[Any, Any, T]) -> T:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
     return await task
+
+
+def run_until_stopped(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a server until a signal stops it; being stopped is how it ends well."""
+    with contextlib.suppress(InterruptedPassError):
+        run_async(coroutine)

@@ -80,15 +80,6 @@ def group_by_blueprint(changes: Iterable[Change]) -> dict[str, list[Change]]:
     return groups
 
 
-def batches(changes: Sequence[Change], *, most: int, most_bytes: int) -> Iterator[list[Change]]:
-    """Cut changes into batches of at most ``most`` members and about ``most_bytes`` of bodies."""
-    batch: list[Change] = []
-    size = 0
-    for change in changes:
-        if batch and (len(batch) == most or size + len(change.body) + 1 > most_bytes):
-            yield batch
-            batch, size = [], 0
-        batch.append(change)
-        size += len(change.body) + 1
-    if batch:
-        yield batch
+def batches(changes: Sequence[Change], *, most: int) -> Iterator[Sequence[Change]]:
+    """Cut changes into batches of at most ``most`` members."""
+    return (changes[start : start + most] for start in range(0, len(changes), most))

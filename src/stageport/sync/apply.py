@@ -14,7 +14,6 @@ from stageport.sync.seams import TargetCatalog
 from stageport.sync.tasks import run_limited
 
 UPSERT_BATCH = 20
-UPSERT_BYTES = 1024 * 1024 - 64
 DELETE_BATCH = 100
 REQUESTS_AT_ONCE = 16
 TRIES_OF_REFUSED = 3
@@ -129,9 +128,9 @@ class Application:
                 self._refuse(change, refusal)
 
 
-def _requests(changes: Iterable[Change], *, most: int) -> Iterable[list[Change]]:
+def _requests(changes: Iterable[Change], *, most: int) -> Iterable[Sequence[Change]]:
     for group in group_by_blueprint(changes).values():
-        yield from batches(group, most=most, most_bytes=UPSERT_BYTES)
+        yield from batches(group, most=most)
 
 
 async def apply_plan(

@@ -68,7 +68,7 @@ class Gatherer:
         self._ground = ground
         self._mapper = mapper
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
-        self.gathered = Gathered(DesiredTargets(merge=ground.document.enable_merge_entity))
+        self.gathered = Gathered(DesiredTargets(merge=ground.document.merge))
 
     async def read_all(self) -> None:
         """Read and map every kind of the mapping; a kind that cannot be read is noted, and the others go on."""
@@ -190,13 +190,13 @@ class Gatherer:
         """Name the fields to read: those the wants speak of; without merge all, because Port drops the others."""
         document, blueprint = self._ground.document, self._ground.blueprints[name]
         paths = {path for want in wanted for path in paths_of(want.body)}
-        if not document.enable_merge_entity:
+        if not document.merge:
             paths.update(f"properties.{key}" for key in blueprint.properties)
             paths.update(f"relations.{key}" for key in blueprint.relations)
         return sorted(paths)
 
     def _add(self, want: _Wanted, key: TargetKey, current: Json | None) -> None:
-        merge = self._ground.document.enable_merge_entity
+        merge = self._ground.document.merge
         blueprint = self._ground.blueprints[key.blueprint]
         fields = () if current is None else diff_target(want.body, current, blueprint=blueprint, merge=merge)
         self.gathered.desired.add(

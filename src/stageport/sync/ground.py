@@ -6,7 +6,6 @@ created. A mapping document that people edited is never overwritten, an existing
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.mapping.document import MappingDocument, parse_mapping
@@ -16,8 +15,6 @@ from stageport.model.errors import MappingError, TargetError
 from stageport.plan.blueprints import BlueprintPlan, plan_blueprints
 from stageport.sync.seams import BlueprintStore, IntegrationStore
 from stageport.sync.surroundings import Ground
-
-Origin = Literal["Default", "Empty"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,7 @@ class Found:
         return self.record is None
 
 
-async def find_ground(
-    integration: IntegrationStore, blueprints: BlueprintStore, *, initialize: bool, origin: Origin = "Default"
-) -> Found:
+async def find_ground(integration: IntegrationStore, blueprints: BlueprintStore, *, initialize: bool) -> Found:
     """Read the integration's record and the blueprints, and work out what first start has to add. Writes nothing.
 
     Raises:
@@ -47,17 +42,17 @@ async def find_ground(
     """
     record = await integration.read_integration()
     config = (record or {}).get("config") or {}
-    may_seed = initialize and origin == "Default"
-    if not config.get("resources") and not may_seed:
+    if not config and not initialize:
+        # Port's own integration refuses an empty config too, since it once deleted everything (its changelog, 0.18.5).
         raise MappingError(
-            "The integration has no mapping at Port, so nothing would be kept and everything would look stale.",
+            "The integration has no mapping at Port, so everything of ours would look stale.",
             hint="Write a mapping in Port's data sources page, or set OCEAN__INITIALIZE_PORT_RESOURCES=true "
             "to start with the default one.",
         )
-    seed = not config.get("resources")
+    seed = not config
     existing = {one.identifier: one for one in await blueprints.read_blueprints()}
     settled = bool((record or {}).get("arePortResourcesInitialized"))
-    provision = plan_blueprints(default_blueprints(), existing) if may_seed and not settled else None
+    provision = plan_blueprints(default_blueprints(), existing) if initialize and not settled else None
     return Found(record, default_mapping() if seed else config, seed, provision, existing)
 
 

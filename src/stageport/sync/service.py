@@ -40,12 +40,12 @@ def new_pass_id() -> str:
 class PassOptions:
     """How a pass is to run.
 
-    ``initialize`` and ``origin`` govern first start, ``identity`` holds the fields of the integration's record that
-    must be ours, ``release_deletes`` is a person's word that held deletes may happen.
+    ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping.
+    ``identity`` holds the fields of the integration's record that must be ours; ``release_deletes`` is a person's
+    word that held deletes may happen.
     """
 
     initialize: bool = True
-    origin: Literal["Default", "Empty"] = "Default"
     identity: Json = field(default_factory=dict)
     send_examples: bool = True
     release_deletes: bool = False
@@ -108,9 +108,7 @@ async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
 
 
 async def _find(around: Surroundings, options: PassOptions) -> Found:
-    return await find_ground(
-        around.integration, around.blueprints, initialize=options.initialize, origin=options.origin
-    )
+    return await find_ground(around.integration, around.blueprints, initialize=options.initialize)
 
 
 async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_id: str) -> Outcome:
@@ -120,9 +118,9 @@ async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_
         await _send_examples(around, gathered)
     document = ground.document
     write = WriteOptions(
-        merge=document.enable_merge_entity,
-        create_missing_related=document.create_missing_related_entities,
-        delete_dependents=document.delete_dependent_entities,
+        merge=document.merge,
+        create_missing_related=document.create_missing_related,
+        delete_dependents=document.delete_dependents,
         pass_id=pass_id,
     )
     application = Application(around.target, options=write, listener=around.listener)

@@ -54,7 +54,7 @@ Owned = Mapping[TargetKey, tuple[TargetKey, ...]]
 
 
 async def _read_owned(around: Surroundings, ground: Ground) -> Owned:
-    ordered = not ground.document.delete_dependent_entities
+    ordered = not ground.document.delete_dependents
     owned: dict[TargetKey, tuple[TargetKey, ...]] = {}
     async for page in around.target.read_owned():
         for one in page:
@@ -80,13 +80,13 @@ async def _evidence(
 ) -> Evidence:
     stale = _stale(owned, gathered)
     document = ground.document
-    keeps_related = document.create_missing_related_entities or document.delete_dependent_entities
+    keeps_related = document.create_missing_related or document.delete_dependents
     failed = gathered.failed if stale else ()
     return Evidence(
         stale=stale,
         owned=len(owned),
         sources=gathered.counts.sources,
-        threshold=document.entity_deletion_threshold,
+        threshold=document.deletion_threshold,
         complete=not gathered.failures,
         empty_kinds=_emptied(ground, gathered, stale),
         is_protected=await protect_failed(around, ground, failed),

@@ -1,0 +1,68 @@
+"""``stageport sandbox port|backstage``: the local stand-ins, each in a process of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Run a local stand-in for Port or for Backstage. No account needed.")
+
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Latency = Annotated[int, typer.Option("--latency", metavar="MS", min=0, help="Answer every request so much later.")]
+
+
+@app.command("port")
+def port(
+    host: Host = "127.0.0.1",
+    number: Annotated[int, typer.Option("--port", "-p", help="Port to listen on; 0 takes a free one.")] = 8787,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Keep the state in this file; in memory otherwise.")
+    ] = None,
+    client_id: Annotated[str, typer.Option("--client-id", help="The client id it accepts.")] = "sandbox-client",
+    client_secret: Annotated[
+        str, typer.Option("--client-secret", help="The client secret it accepts.")
+    ] = "sandbox-secret",
+    latency: Latency = 0,
+) -> None:
+    """Run a Port that validates like Port, with a page that lists what arrived. Stop it with Ctrl-C."""
+    from stageport.cli.running import run_until_stopped
+    from stageport.sandbox.faults import Fault, FaultKind
+    from stageport.sandbox.port.options import PortOptions
+    from stageport.sandbox.port.server import run_port_sandbox
+
+    faults = (Fault(kind=FaultKind.LATENCY, delay_ms=latency),) if latency else ()
+    options = PortOptions(client_id=client_id, client_secret=client_secret, state_file=state, faults=faults)
+
+    def ready(url: str) -> None:
+        typer.echo(f"Port stand-in on {url} (open it in a browser to see what arrived)")
+        typer.echo(f"  export PORT_BASE_URL={url} PORT_CLIENT_ID={client_id} PORT_CLIENT_SECRET={client_secret}")
+
+    run_until_stopped(run_port_sandbox(options, host=host, port=number, ready=ready))
+
+
+@app.command("backstage")
+def backstage(
+    host: Host = "127.0.0.1",
+    number: Annotated[int, typer.Option("--port", "-p", help="Port to listen on; 0 takes a free one.")] = 7007,
+    entities: Annotated[
+        int, typer.Option("--entities", metavar="N", min=0, help="Serve N synthetic entities instead of the sample.")
+    ] = 0,
+    catalog: Annotated[
+        Path | None, typer.Option("--catalog", metavar="DIR", help="Serve the descriptors (YAML) of this folder.")
+    ] = None,
+    token: Annotated[str, typer.Option("--token", help="The static token it accepts.")] = "sandbox-token",
+    latency: Latency = 0,
+) -> None:
+    """Run a Backstage catalog with a sample of about 60 entities, or your own descriptors. Stop it with Ctrl-C."""
+    from stageport.cli.running import run_until_stopped
+    from stageport.sandbox.backstage.server import BackstageOptions, run_backstage_sandbox
+    from stageport.sandbox.faults import Fault, FaultKind
+
+    faults = (Fault(kind=FaultKind.LATENCY, delay_ms=latency),) if latency else ()
+    options = BackstageOptions(token=token, entities=entities, catalog=catalog, faults=faults)
+
+    def ready(url: str) -> None:
+        typer.echo(f"Backstage stand-in on {url}")
+        typer.echo(f"  export BACKSTAGE_URL={url} BACKSTAGE_TOKEN={token}")
+
+    run_until_stopped(run_backstage_sandbox(options, host=host, port=number, ready=ready))

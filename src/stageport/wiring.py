@@ -1,0 +1,133 @@
+"""The only place that knows concrete classes: it puts clients, stores and processes together for a pass."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from stageport.backstage.client import BackstageCatalog
+from stageport.http.pacing import Gate
+from stageport.http.retry import RetryPolicy
+from stageport.http.sender import Sender
+from stageport.http.transport import Transport
+from stageport.mapping.document import MappingDocument
+from stageport.mapping.workers import WorkerPool
+from stageport.model.events import Listener
+from stageport.port.blueprints import PortBlueprints
+from stageport.port.entities import PortCatalog
+from stageport.port.identity import IntegrationIdentity
+from stageport.port.integration import PortIntegration
+from stageport.port.session import PortSession
+from stageport.settings import Settings, backstage_access, port_access
+from stageport.settings.model import ResourcesOrigin
+from stageport.sync.seams import Mapper
+from stageport.sync.service import PassOptions
+from stageport.sync.surroundings import Surroundings
+
+PORT_TIMEOUT = 60.0
+"""Seconds for one request to Port, as in Port's own integration."""
+
+
+def identity_of(settings: Settings) -> IntegrationIdentity:
+    """Return who we are for Port; the version is this package's."""
+    integration = settings.integration
+    return IntegrationIdentity(integration.type, version("stageport"), integration.identifier)
+
+
+@asynccontextmanager
+async def open_backstage(
+    settings: Settings, listener: Listener, *, policy: RetryPolicy | None = None
+) -> AsyncIterator[BackstageCatalog]:
+    """Open the client of the source catalog.
+
+    Raises:
+        SettingsError: its address is missing.
+    """
+    access = backstage_access(settings)
+    trust = settings.ssl.third_party
+    async with Transport(
+        timeout=settings.client_timeout, verify=trust.verify, strict_certificates=trust.x509.strict
+    ) as transport:
+        yield BackstageCatalog(
+            access.url,
+            token=access.token.get_secret_value() if access.token else None,
+            sender=Sender(transport, side="Backstage", listen=listener, policy=policy),
+            page_size=settings.page_size,
+            starting_seconds=settings.start_timeout,
+        )
+
+
+@asynccontextmanager
+async def open_port(
+    settings: Settings, listener: Listener, *, policy: RetryPolicy | None = None
+) -> AsyncIterator[PortSession]:
+    """Open a session with Port.
+
+    Raises:
+        SettingsError: the credentials are missing.
+    """
+    access = port_access(settings)
+    trust = settings.ssl.port
+    async with Transport(timeout=PORT_TIMEOUT, verify=trust.verify, strict_certificates=trust.x509.strict) as transport:
+        gate = Gate(ceiling=settings.concurrency)
+        yield PortSession(
+            access.base_url,
+            client_id=access.client_id,
+            client_secret=access.client_secret.get_secret_value(),
+            identity=identity_of(settings),
+            sender=Sender(transport, side="Port", gate=gate, listen=listener, policy=policy),
+        )
+
+
+def open_integration(session: PortSession, settings: Settings) -> PortIntegration:
+    """Return the integration's record at Port."""
+    return PortIntegration(session, resources_origin=origin_of(settings))
+
+
+def mapper_factory(
+    settings: Settings, listener: Listener
+) -> Callable[[MappingDocument], AbstractAsyncContextManager[Mapper]]:
+    """Return what starts the processes that run a mapping document."""
+    return lambda document: WorkerPool(document, workers=settings.workers, listener=listener)
+
+
+@asynccontextmanager
+async def open_surroundings(settings: Settings, listener: Listener) -> AsyncIterator[Surroundings]:
+    """Put together everything a pass stands on, and take it down afterwards.
+
+    Raises:
+        SettingsError: one side's settings are missing.
+    """
+    async with AsyncExitStack() as stack:
+        source = await stack.enter_async_context(open_backstage(settings, listener))
+        session = await stack.enter_async_context(open_port(settings, listener))
+        yield Surroundings(
+            source=source,
+            target=PortCatalog(session),
+            blueprints=PortBlueprints(session),
+            integration=open_integration(session, settings),
+            start_mapper=mapper_factory(settings, listener),
+            listener=listener,
+        )
+
+
+def origin_of(settings: Settings) -> str:
+    """Say who creates the first resources, in Port's words; who asks Port to do it gets ours instead."""
+    empty = settings.create_port_resources_origin is ResourcesOrigin.EMPTY
+    return "Empty" if empty else "Default"
+
+
+def pass_options(settings: Settings, *, release_deletes: bool = False) -> PassOptions:
+    """Return the options of a pass that the settings decide."""
+    identity = identity_of(settings)
+    return PassOptions(
+        initialize=settings.initialize_port_resources and origin_of(settings) != "Empty",
+        identity={
+            "installationAppType": identity.type,
+            "version": identity.version,
+            "changelogDestination": {},
+            "actionsProcessingEnabled": False,
+            "incrementalSyncEnabled": False,
+        },
+        send_examples=settings.send_raw_data_examples,
+        release_deletes=release_deletes,
+    )
