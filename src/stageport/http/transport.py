@@ -77,7 +77,7 @@ class Transport:
 
     async def _exchange(self, request: Request) -> Response:
         session = self._session or self._open()
-        url = URL(request.url, encoded=True)
+        url = _read_url(request.url)
         async with session.request(
             request.method,
             url,
@@ -114,6 +114,14 @@ class Transport:
         if bundle and self._verify:
             _load_bundle(context, Path(bundle))
         return context
+
+
+def _read_url(text: str) -> URL:
+    """Take the address as it is: the callers have encoded what needs it."""
+    try:
+        return URL(text, encoded=True)
+    except ValueError as error:
+        raise NoAnswerError("that is no HTTP address", trouble=Trouble.BAD_URL) from error
 
 
 def _load_bundle(context: ssl.SSLContext, bundle: Path) -> None:
