@@ -1,0 +1,212 @@
+"""What the catalog accepts: the entity policies and the schemas of the built-in kinds, as Backstage enforces them.
+
+A descriptor that fails here never appears in the catalog; if an earlier version of it was good, that one stays and
+carries the error in its ``status``.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from stageport.model.entities import Json
+
+_OBJECT_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_DNS_LABEL = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*")
+_KIND = re.compile(r"[a-zA-Z][a-z0-9A-Z]*")
+_TAG = re.compile(r"[a-z0-9:+#]+(-[a-z0-9:+#]+)*")
+_VERSION = re.compile(r"[a-z0-9A-Z]+")
+_ROOT_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec"})
+_CORE = ("backstage.io/v1alpha1", "backstage.io/v1beta1")
+
+
+class RejectedError(ValueError):
+    """The catalog does not take this descriptor; the message is what Backstage would log."""
+
+
+class _Kind(NamedTuple):
+    """What the schema of a kind asks of ``spec``: fields that must be there, texts, and lists of texts."""
+
+    versions: tuple[str, ...] = _CORE
+    required: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+
+
+_KINDS = MappingProxyType(
+    {
+        "Component": _Kind(
+            required=("type", "lifecycle", "owner"),
+            texts=("type", "lifecycle", "owner", "system", "subcomponentOf"),
+            lists=("providesApis", "consumesApis", "dependsOn"),
+        ),
+        "API": _Kind(
+            required=("type", "lifecycle", "owner", "definition"),
+            texts=("type", "lifecycle", "owner", "system", "definition"),
+        ),
+        "Resource": _Kind(required=("type", "owner"), texts=("type", "owner", "system"), lists=("dependsOn",)),
+        "System": _Kind(required=("owner",), texts=("owner", "domain", "type")),
+        "Domain": _Kind(required=("owner",), texts=("owner", "subdomainOf", "type")),
+        "Group": _Kind(required=("type", "children"), texts=("type", "parent"), lists=("children", "members")),
+        "User": _Kind(required=("memberOf",), lists=("memberOf",)),
+        "Location": _Kind(texts=("type", "target"), lists=("targets",)),
+        "Template": _Kind(
+            versions=("scaffolder.backstage.io/v1beta3",), required=("type", "steps"), texts=("type", "owner")
+        ),
+    }
+)
+_KNOWN = MappingProxyType({kind.lower(): kind for kind in _KINDS})
+_KINDS_WITHOUT_NEED_OF_SPEC = frozenset({"Template"})
+
+
+def check_descriptor(entity: Json) -> None:
+    """Return if the catalog takes this descriptor; the namespace is to be filled in already.
+
+    Kinds that Backstage does not know are taken as they are, as by a processor that validates any kind.
+
+    Raises:
+        RejectedError: it does not.
+    """
+    for problem in _problems(entity):
+        raise RejectedError(problem)
+
+
+def _problems(entity: Json) -> Iterator[str]:
+    yield from _envelope_problems(entity)
+    metadata = entity["metadata"]
+    yield from _metadata_shape_problems(metadata)
+    yield from (f"Unknown field {name}" for name in entity if name not in _ROOT_FIELDS)
+    if not _is_prefixed(entity["apiVersion"], _VERSION):
+        yield _format_problem("apiVersion", entity["apiVersion"])
+    if not _fits(entity["kind"], _KIND):
+        yield _format_problem("kind", entity["kind"])
+    if not _fits(metadata["name"], _OBJECT_NAME):
+        yield _format_problem("metadata.name", metadata["name"])
+    if not _fits(metadata["namespace"], _DNS_LABEL):
+        yield _format_problem("metadata.namespace", metadata["namespace"])
+    yield from _metadata_format_problems(metadata)
+    yield from _kind_problems(entity)
+
+
+def _envelope_problems(entity: Json) -> Iterator[str]:
+    for name in ("apiVersion", "kind"):
+        if not _is_text(entity.get(name)):
+            yield f"/{name} must be string"
+    metadata = entity.get("metadata")
+    if not isinstance(metadata, dict):
+        yield "/metadata must be object"
+    elif not _is_text(metadata.get("name")):
+        yield "/metadata/name must be string"
+    elif not _is_text(metadata.get("namespace")):
+        yield "/metadata/namespace must be string"
+    if "spec" in entity and not isinstance(entity["spec"], dict):
+        yield "/spec must be object"
+
+
+def _metadata_shape_problems(metadata: Json) -> Iterator[str]:
+    if "title" in metadata and not _is_text(metadata["title"]):
+        yield "/metadata/title must be string"
+    if "description" in metadata and not isinstance(metadata["description"], str):
+        yield "/metadata/description must be string"
+    for name in ("labels", "annotations"):
+        held = metadata.get(name, {})
+        if not isinstance(held, dict):
+            yield f"/metadata/{name} must be object"
+            continue
+        yield from (f"/metadata/{name}/{key} must be string" for key in held if not isinstance(held[key], str))
+    for name, is_item in (("tags", _is_text), ("links", _is_link)):
+        items = metadata.get(name, [])
+        if not isinstance(items, list):
+            yield f"/metadata/{name} must be array"
+            continue
+        yield from (f"/metadata/{name}/{index} is not valid" for index, item in enumerate(items) if not is_item(item))
+
+
+def _metadata_format_problems(metadata: Json) -> Iterator[str]:
+    for key, value in metadata.get("labels", {}).items():
+        if not _is_prefixed(key, _OBJECT_NAME) or not (value == "" or _fits(value, _OBJECT_NAME)):
+            yield _format_problem(f"labels.{key}", value)
+    for key in metadata.get("annotations", {}):
+        if not _is_prefixed(key, _OBJECT_NAME):
+            yield _format_problem(f"annotations.{key}", key)
+    for index, tag in enumerate(metadata.get("tags", [])):
+        if not _fits(tag, _TAG):
+            yield _format_problem(f"tags.{index}", tag)
+    for index, link in enumerate(metadata.get("links", [])):
+        if not _is_url(link["url"]):
+            yield _format_problem(f"links.{index}.url", link["url"])
+
+
+def _kind_problems(entity: Json) -> Iterator[str]:
+    known = _KNOWN.get(entity["kind"].lower())
+    if known is None:
+        return
+    rules = _KINDS[known]
+    if known != entity["kind"] or entity["apiVersion"] not in rules.versions:
+        yield (
+            f"No processor recognized the entity {entity['kind']}:{entity['metadata']['name']} as valid, "
+            "possibly caused by a foreign kind or apiVersion"
+        )
+    if "spec" not in entity:
+        yield "<root> must have required property 'spec'"
+        return
+    spec = entity["spec"]
+    yield from (f"/spec must have required property '{name}'" for name in rules.required if name not in spec)
+    yield from (f"/spec/{name} must be string" for name in rules.texts if name in spec and not _is_text(spec[name]))
+    for name in rules.lists:
+        if name in spec and not (isinstance(spec[name], list) and all(_is_text(item) for item in spec[name])):
+            yield f"/spec/{name} must be array"
+    yield from _profile_problems(entity["kind"], spec)
+
+
+def _profile_problems(kind: str, spec: Json) -> Iterator[str]:
+    if kind not in ("User", "Group") or "profile" not in spec:
+        return
+    profile = spec["profile"]
+    if not isinstance(profile, dict):
+        yield "/spec/profile must be object"
+        return
+    for name in ("displayName", "email", "picture"):
+        if name in profile and not _is_text(profile[name]):
+            yield f"/spec/profile/{name} must be string"
+
+
+def _format_problem(field: str, value: Json) -> str:
+    return f'"{field}" is not valid; found "{value}".'
+
+
+def _is_text(value: Json) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_link(value: Json) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_text(value.get("url"))
+        and all(_is_text(value[name]) and value[name].strip() for name in ("title", "icon", "type") if name in value)
+    )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).scheme)
+    except ValueError:
+        return False
+
+
+def _fits(value: Json, pattern: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and len(value) <= 63 and pattern.fullmatch(value) is not None
+
+
+def _is_prefixed(text: str, suffix: re.Pattern[str]) -> bool:
+    """Tell whether this is ``suffix`` or ``prefix/suffix``, where the prefix is a DNS subdomain."""
+    prefix, slash, rest = text.rpartition("/")
+    if not slash:
+        return _fits(rest, suffix)
+    return _is_subdomain(prefix) and _fits(rest, suffix)
+
+
+def _is_subdomain(text: str) -> bool:
+    is_label: Callable[[str], bool] = lambda part: _fits(part, _DNS_LABEL)  # noqa: E731 - a partial, with its type
+    return 1 <= len(text) <= 253 and all(is_label(part) for part in text.split("."))

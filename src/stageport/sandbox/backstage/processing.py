@@ -1,0 +1,133 @@
+"""From a descriptor to a final entity: processing and stitching, the two steps of Backstage's catalog.
+
+*Processing* looks at one descriptor alone: it fills in the namespace and the annotations of its location, sorts the
+lists of refs and checks the result. *Stitching* adds what only the catalog as a whole can tell: uid, relations,
+processing errors, and the etag over all of it.
+"""
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from stageport.model.entities import Json
+from stageport.model.refs import DEFAULT_NAMESPACE
+from stageport.sandbox.backstage.acceptance import RejectedError, check_descriptor
+from stageport.sandbox.backstage.descriptors import Descriptor
+from stageport.sandbox.backstage.relations import Relation
+
+ORPHAN = "backstage.io/orphan"
+_LOCATION = "backstage.io/managed-by-location"
+_ORIGIN = "backstage.io/managed-by-origin-location"
+_VIEW_URL = "backstage.io/view-url"
+_NOWHERE = "file:/sandbox/catalog-info.yaml"
+
+# BuiltinKindsEntityProcessor.preProcessEntity sorts these, so that a reordered list is no change.
+_SORTED_FIELDS = ("providesApis", "consumesApis", "dependsOn", "dependencyOf", "memberOf", "children", "members")
+
+
+class ProcessingError(NamedTuple):
+    """An error of processing, as the ``status`` of an entity shows it."""
+
+    name: str
+    message: str
+
+
+class Condition(NamedTuple):
+    """What the catalog knows of an entity beside its descriptor."""
+
+    orphan: bool = False
+    errors: tuple[ProcessingError, ...] = ()
+
+
+HEALTHY = Condition()
+
+
+def process_descriptor(descriptor: Descriptor) -> Json:
+    """Return the processed entity: a copy, with ``metadata.uid`` of the source dropped.
+
+    The order of keys is that of the real one: metadata stands first, because it is merged into.
+
+    Raises:
+        RejectedError: the catalog does not take it.
+    """
+    metadata = descriptor.get("metadata")
+    if not isinstance(metadata, dict):
+        raise RejectedError("/metadata must be object")
+    entity = copy.deepcopy(descriptor)
+    metadata = {key: value for key, value in entity["metadata"].items() if key not in ("uid", "annotations")}
+    namespace = {} if "namespace" in metadata else {"namespace": DEFAULT_NAMESPACE}
+    merged = {**namespace, "annotations": _annotations(entity["metadata"].get("annotations")), **metadata}
+    entity = {"metadata": merged, **{key: value for key, value in entity.items() if key != "metadata"}}
+    check_descriptor(entity)
+    _sort_refs(entity.get("spec"))
+    return entity
+
+
+def _annotations(written: Json) -> Json:
+    if written is None:
+        written = {}
+    if not isinstance(written, dict):
+        raise RejectedError("metadata.annotations must be a valid object")
+    location = written.get(_LOCATION, _NOWHERE)
+    made = {_LOCATION: location, _ORIGIN: written.get(_ORIGIN, location)}
+    if isinstance(location, str) and location.startswith("url:"):
+        # A host that no SCM integration knows gets no edit-url and no source-location.
+        made[_VIEW_URL] = location.removeprefix("url:")
+    return {**made, **written}
+
+
+def _sort_refs(spec: Json) -> None:
+    for name in _SORTED_FIELDS if spec else ():
+        values = spec.get(name)
+        if isinstance(values, list) and all(isinstance(value, str) for value in values):
+            values.sort()
+
+
+class Stitched(NamedTuple):
+    """A final entity: its etag and its JSON."""
+
+    etag: str
+    body: bytes
+
+
+def stitch(entity: Json, *, uid: str, relations: Sequence[Relation], condition: Condition = HEALTHY) -> Stitched:
+    """Finish a processed entity (which is changed by that) and encode it.
+
+    The etag is the SHA-1 of the stable JSON of the entity, uid, relations and status included; an etag that the
+    source wrote is left alone (performStitching does the same, hence an etag that does not move).
+    """
+    metadata = entity["metadata"]
+    metadata["uid"] = uid
+    if condition.orphan:
+        metadata["annotations"][ORPHAN] = "true"
+    entity["relations"] = [{"type": relation.type, "targetRef": relation.target} for relation in relations]
+    if condition.errors:
+        entity["status"] = {"items": [_status_item(error) for error in condition.errors]}
+    if not metadata.get("etag"):
+        metadata["etag"] = hashlib.sha1(msgspec.json.encode(entity, order="sorted"), usedforsecurity=False).hexdigest()
+    return Stitched(metadata["etag"], msgspec.json.encode(entity))
+
+
+def unstitch(body: bytes, *, own_etag: bool, condition: Condition) -> Json:
+    """Return the processed entity that a final entity was made of."""
+    entity = msgspec.json.decode(body)
+    metadata = entity["metadata"]
+    del entity["relations"], metadata["uid"]
+    entity.pop("status", None)
+    if not own_etag:
+        del metadata["etag"]
+    if condition.orphan:
+        metadata["annotations"].pop(ORPHAN, None)
+    return entity
+
+
+def _status_item(error: ProcessingError) -> Json:
+    return {
+        "type": "backstage.io/catalog-processing",
+        "level": "error",
+        "message": f"{error.name}: {error.message}",
+        "error": {"name": error.name, "message": error.message},
+    }

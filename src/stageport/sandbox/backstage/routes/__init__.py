@@ -1,0 +1,1 @@
+"""The routes of the catalog plugin, one module for each family, and the table that leads to them."""
