@@ -20,6 +20,9 @@ A message says what happened and where; the hint says what to do. Neither ever h
 answer is quoted beyond 300 characters (see ``excerpt``).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from stageport.model.exits import Exit
 
 EXCERPT_LENGTH = 300
@@ -49,10 +52,31 @@ class SettingsError(StageportError):
     exit = Exit.SETTINGS
 
 
+@dataclass(frozen=True, slots=True)
+class MappingFault:
+    """One thing that is wrong with a mapping document.
+
+    ``path`` leads to it (``("resources", 0, "kind")``); ``line`` and ``column`` count from 1 in the file, and are 0
+    when the document came from Port and has no file.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.message}" if self.line else self.message
+
+
 class MappingError(StageportError):
-    """The mapping document is empty, malformed, or holds values of the wrong shape."""
+    """The mapping document is empty, malformed, or holds values of the wrong shape; ``faults`` are all of them."""
 
     exit = Exit.MAPPING
+
+    def __init__(self, message: str, *, hint: str = "", faults: Sequence[MappingFault] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.faults = tuple(faults)
 
 
 class ExpressionError(MappingError):

@@ -1,0 +1,141 @@
+"""Making a target entity of the values that a resource's expressions gave."""
+
+from typing import Any, Final
+
+import msgspec
+
+from stageport.mapping.compiled import CompiledResource
+from stageport.mapping.frames import SELECTOR_SLOT, SlotKey, WireProblem, WireSource, WireTarget
+
+LARGEST_TARGET: Final = 8 * 1024 * 1024
+"""Bytes of one target entity. Port takes one MiB; more than this would only fill memory on its way to a refusal."""
+
+TEXT_FIELDS: Final = ("title", "icon", "team")
+
+Value = Any
+
+
+def kind_of(value: Value) -> str:
+    """Name the type of a value in jq's words."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, list):
+        return "an array"
+    return "an object" if isinstance(value, dict) else "a number"
+
+
+class Cells:
+    """The values of one item's slots, and what went wrong on the way.
+
+    ``stopped`` are slots that had to be stopped: they may have had a value, so nothing is concluded from its absence.
+    """
+
+    __slots__ = ("problems", "skipped", "stopped", "values")
+
+    def __init__(self, count: int) -> None:
+        self.values: list[Value] = [None] * count
+        self.problems: list[tuple[int, str]] = []
+        self.stopped: set[int] = set()
+        self.skipped = False
+
+
+class Assembler:
+    """Turns the cells of one resource into answers."""
+
+    def __init__(self, resource: CompiledResource) -> None:
+        self._resource = resource
+        self._plan = resource.plan
+        self._encode = msgspec.json.Encoder().encode
+
+    def answer(self, answer: WireSource, cells: Cells, text: str) -> list[SlotKey]:
+        """Add one item's outcome to the answer; returns the slots that gave more than may be kept."""
+        strikes: list[SlotKey] = []
+        selected = cells.values[SELECTOR_SLOT]
+        if cells.skipped or selected is False:
+            answer.filtered_out += 1
+        elif selected is True:
+            strikes = self._add_target(answer, cells, text)
+        else:
+            answer.errors += 1
+        for slot, message in cells.problems:
+            answer.problems.append(WireProblem(self._plan.index, self._plan.fields[slot], answer.ref, message))
+        return strikes
+
+    def _add_target(self, answer: WireSource, cells: Cells, text: str) -> list[SlotKey]:
+        self._settle_identifier(cells, text)
+        identifier = _resolve(self._plan.layout["identifier"], cells.values)
+        blueprint = _resolve(self._plan.layout["blueprint"], cells.values)
+        if not identifier or not blueprint:
+            self._drop(answer, cells)
+            return []
+        self._settle_texts(cells, text)
+        body, strikes = self._encode_within_limits(cells)
+        name = blueprint if isinstance(blueprint, str) else self._encode(blueprint).decode()
+        answer.targets.append(WireTarget(name, identifier if isinstance(identifier, str) else None, body))
+        return strikes
+
+    def _drop(self, answer: WireSource, cells: Cells) -> None:
+        if any(slot in cells.stopped for slot in (self._plan.layout["identifier"], self._plan.layout["blueprint"])):
+            answer.errors += 1
+        else:
+            answer.dropped += 1
+
+    def _settle_identifier(self, cells: Cells, text: str) -> None:
+        slot = self._plan.layout["identifier"]
+        value = cells.values[slot] if isinstance(slot, int) else None
+        if value and isinstance(value, int | float) and not isinstance(value, bool):
+            cells.values[slot] = self._resource.run_as_text(slot, text)
+
+    def _settle_texts(self, cells: Cells, text: str) -> None:
+        """Give the fields that are text at Port the text of a number or boolean, with the author's digits."""
+        for name in TEXT_FIELDS:
+            slot = self._plan.layout.get(name)
+            if not isinstance(slot, int):
+                continue
+            value = cells.values[slot]
+            if isinstance(value, int | float):
+                cells.values[slot] = self._resource.run_as_text(slot, text)
+            elif isinstance(value, dict | list) and name != "team":
+                cells.values[slot] = None
+                cells.problems.append((slot, f"gave {kind_of(value)}; the {name} must be text"))
+
+    def _encode_within_limits(self, cells: Cells) -> tuple[bytes, list[SlotKey]]:
+        strikes: list[SlotKey] = []
+        while True:
+            try:
+                body = self._encode(_resolve(self._plan.layout, cells.values))
+                if len(body) <= LARGEST_TARGET:
+                    return body, strikes
+            except RecursionError:
+                pass
+            strikes.append(self._remove_largest(cells))
+
+    def _remove_largest(self, cells: Cells) -> SlotKey:
+        sizes = [self._size(value) for value in cells.values]
+        slot = max(range(len(sizes)), key=sizes.__getitem__)
+        cells.values[slot] = None
+        much = f"{sizes[slot]} bytes" if sizes[slot] < _TOO_DEEP else "a value nested too deeply"
+        cells.problems.append((slot, f"gave {much}; a whole target entity has {LARGEST_TARGET} bytes at most"))
+        return (self._plan.index, slot)
+
+    def _size(self, value: Value) -> int:
+        try:
+            return len(self._encode(value))
+        except RecursionError:
+            return _TOO_DEEP
+
+
+_TOO_DEEP: Final = 1 << 62
+
+
+def _resolve(layout: Value, values: list[Value]) -> Value:
+    kind = type(layout)
+    if kind is int:
+        return values[layout]
+    if kind is dict:
+        return {key: _resolve(entry, values) for key, entry in layout.items()}
+    return [_resolve(entry, values) for entry in layout] if kind is list else None

@@ -1,0 +1,213 @@
+"""How a worker maps source entities.
+
+The fast way evaluates all expressions of a resource in one program. The stepwise way evaluates them one by one: when
+something failed outside the slots, when a fatal expression is sought, and when somebody wants to see every value.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from stageport.mapping.assembly import Assembler, Cells, kind_of
+from stageport.mapping.compiled import FAILURES, Clock, CompiledResource, message_of
+from stageport.mapping.frames import NO_SLOT, SELECTOR_SLOT, ResourcePlan, SlotKey, WireProblem, WireSource
+from stageport.mapping.program import jq_text
+
+Value = Any
+
+
+class Skipped(Exception):  # noqa: N818 - no error: a switch of ours skips this source entity
+    """The source entity is passed over before its items are looked at."""
+
+
+class Stepper:
+    """What happens around each single expression in the stepwise way.
+
+    ``announce`` is told of each (resource, slot) before it runs; ``trace`` of each (resource, item, slot, value,
+    error) after; what is in ``skip`` does not run.
+    """
+
+    def __init__(
+        self,
+        *,
+        announce: Callable[[int, int], None] | None = None,
+        trace: Callable[[int, int, int, Value, str], None] | None = None,
+        skip: Iterable[tuple[int, int, str]] = (),
+    ) -> None:
+        self._announce = announce
+        self._trace = trace
+        self._skip = {(resource, slot): reason for resource, slot, reason in skip}
+        self.sees_all = trace is not None
+
+    def announce(self, resource: int, slot: int) -> None:
+        """Tell that a slot is about to run."""
+        if self._announce:
+            self._announce(resource, slot)
+
+    def trace(self, resource: int, item: int, slot: int, *, value: Value, error: str) -> None:
+        """Tell what a slot gave."""
+        if self._trace:
+            self._trace(resource, item, slot, value, error)
+
+    def why_skipped(self, resource: int, slot: int) -> str:
+        """Return why a slot must not run; empty when it may."""
+        return self._skip.get((resource, slot), "")
+
+
+class ResourceMapper:
+    """Maps source entities through one resource."""
+
+    def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock) -> None:
+        self._plan = plan
+        self._compiled = CompiledResource(plan, marker=marker, clock=clock)
+        self._assembler = Assembler(self._compiled)
+
+    def map_into(self, answer: WireSource, raw: str, *, stepper: Stepper | None) -> list[SlotKey]:
+        """Map one source entity, adding to its answer; returns the slots that gave more than may be kept."""
+        strikes: list[SlotKey] = []
+        try:
+            for item, text in enumerate(self._texts(answer, raw, stepper)):
+                cells = self._cells(text, item=item, stepper=stepper)
+                strikes += self._assembler.answer(answer, cells, text)
+        except Skipped:
+            answer.filtered_out += 1
+        except FAILURES as error:
+            answer.errors += 1
+            self._note(answer, SELECTOR_SLOT, f"the source entity cannot be mapped: {message_of(error)}")
+        return strikes
+
+    def _texts(self, answer: WireSource, raw: str, stepper: Stepper | None) -> Iterable[str]:
+        """Return what the programs take in: the source entity, or one copy of it for each of its items."""
+        wrapped = f'{{"id":{jq_text(answer.ref)},"e":{raw}}}'
+        slot = self._plan.items_slot
+        if slot == NO_SLOT:
+            return (wrapped,)
+        stopped = self._why_stopped(slot, stepper)
+        if stopped:
+            answer.errors += 1
+        reason = stopped or self._plan.uncompiled.get(slot, "")
+        if reason:
+            self._note(answer, slot, reason)
+            return ()
+        if stepper:
+            stepper.announce(self._plan.index, slot)
+        return self._expand(answer, wrapped, raw, stepper)
+
+    def _expand(self, answer: WireSource, wrapped: str, raw: str, stepper: Stepper | None) -> Iterable[str]:
+        outputs = self._compiled.run_items(wrapped)
+        if not outputs:
+            raise Skipped
+        items, error = outputs[0], self._compiled.error_in(outputs[0])
+        if stepper:
+            value = None if error else items
+            stepper.trace(self._plan.index, NO_SLOT, self._plan.items_slot, value=value, error=error or "")
+        if not isinstance(items, list):
+            # Counted nowhere, as in Port's own integration: there, too, such a source entity is passed in silence.
+            self._note(answer, self._plan.items_slot, error or f"gave {kind_of(items)}; it must give an array")
+            return ()
+        document = outputs[1] if self._plan.items_path else _enriched(raw, answer.ref)
+        if not isinstance(document, dict) or self._compiled.error_in(document) is not None:
+            return ()
+        name = self._plan.items_name
+        return (msgspec.json.encode({**document, name: item}).decode() for item in items)
+
+    def _cells(self, text: str, *, item: int, stepper: Stepper | None) -> Cells:
+        if stepper is not None:
+            return self._step_through(text, item=item, stepper=stepper)
+        if SELECTOR_SLOT in self._compiled.dead:
+            return self._step_through(text, item=item, stepper=Stepper())
+        try:
+            values = self._compiled.run_together(text)
+        except FAILURES:
+            # Something outside the slots, such as a value nested too deeply for Python. Singly it costs its field.
+            return self._step_through(text, item=item, stepper=Stepper())
+        cells = Cells(len(self._plan.fields))
+        for slot, value in values.items():
+            self._put(cells, slot, value)
+        if cells.values[SELECTOR_SLOT] is True:
+            for slot in self._compiled.dead:
+                self._put_dead(cells, slot, stepper)
+        return cells
+
+    def _step_through(self, text: str, *, item: int, stepper: Stepper) -> Cells:
+        cells = Cells(len(self._plan.fields))
+        for slot in range(len(self._plan.fields)):
+            if slot == self._plan.items_slot:
+                continue
+            known = len(cells.problems)
+            self._step(cells, slot, text, stepper)
+            error = cells.problems[known][1] if len(cells.problems) > known else ""
+            stepper.trace(self._plan.index, item, slot, value=cells.values[slot], error=error)
+            if cells.values[SELECTOR_SLOT] is not True and not stepper.sees_all:
+                break
+        return cells
+
+    def _step(self, cells: Cells, slot: int, text: str, stepper: Stepper) -> None:
+        if slot in self._compiled.dead or stepper.why_skipped(self._plan.index, slot):
+            self._put_dead(cells, slot, stepper)
+            return
+        stepper.announce(self._plan.index, slot)
+        try:
+            self._put(cells, slot, self._compiled.run_single(slot, text))
+        except FAILURES as error:
+            cells.problems.append((slot, message_of(error)))
+
+    def _put(self, cells: Cells, slot: int, value: Value) -> None:
+        if slot == SELECTOR_SLOT and self._compiled.skips(value):
+            cells.skipped = True
+            return
+        error = self._compiled.error_in(value)
+        if error is None:
+            cells.values[slot] = value
+        if slot == SELECTOR_SLOT and error is None and not isinstance(value, bool):
+            error = f"gave {kind_of(value)}; it must give true or false"
+        if error is not None:
+            cells.problems.append((slot, error))
+
+    def _put_dead(self, cells: Cells, slot: int, stepper: Stepper | None) -> None:
+        stopped = self._why_stopped(slot, stepper)
+        if stopped:
+            cells.stopped.add(slot)
+        if slot != self._plan.items_slot:
+            cells.problems.append((slot, stopped or self._plan.uncompiled[slot]))
+
+    def _why_stopped(self, slot: int, stepper: Stepper | None) -> str:
+        reason = stepper.why_skipped(self._plan.index, slot) if stepper else ""
+        return reason or self._plan.aside.get(slot, "")
+
+    def _note(self, answer: WireSource, slot: int, message: str) -> None:
+        answer.problems.append(WireProblem(self._plan.index, self._plan.fields[slot], answer.ref, message))
+
+
+class SourceMapper:
+    """Maps source entities through any of the prepared resources."""
+
+    def __init__(self, *, marker: str, clock: Clock) -> None:
+        self._marker = marker
+        self._clock = clock
+        self._resources: dict[int, ResourceMapper] = {}
+
+    def prepare(self, plans: Sequence[ResourcePlan]) -> None:
+        """Hold these resources ready, in place of what was known of them."""
+        for plan in plans:
+            self._resources[plan.index] = ResourceMapper(plan, marker=self._marker, clock=self._clock)
+
+    def map_source(
+        self, ref: str, raw: bytes, *, resources: Sequence[int], stepper: Stepper | None = None
+    ) -> tuple[WireSource, list[SlotKey]]:
+        """Map one source entity; also returns the slots that gave more than may be kept."""
+        answer = WireSource(ref)
+        strikes: list[SlotKey] = []
+        text = raw.decode("utf-8", "replace")
+        for index in resources:
+            strikes += self._resources[index].map_into(answer, text, stepper=stepper)
+        return answer, strikes
+
+
+def _enriched(raw: str, ref: str) -> Value:
+    """Return the source entity as Python reads it: numbers beyond 2^53 keep their digits when nothing is taken out."""
+    document = json.loads(raw)
+    document["metadata"] = {**(document.get("metadata") or {}), "identifier": ref}
+    return document

@@ -1,0 +1,88 @@
+"""The jq programs that workers run: guarded slots, many of them in one program.
+
+    slot(E) = first((try (E) catch {marker: .}), null)
+    program = SHADOW  [slot(E1), slot(E2), …]
+
+A slot gives the first output of its expression, null when there is none, and the marker with the error when it failed
+before. One program for all expressions of a resource is seven times cheaper than one for each, and gives the same.
+What could see or end the worker is shadowed; that is the second line of defence, the empty environment is the first.
+
+Needs libjq 1.7 or later: before, ``try`` also caught the ``break`` inside ``first``, and every slot gave two outputs.
+"""
+
+import json
+from typing import Final
+
+_DENIED: Final = ("halt", "halt_error", "halt_error($code)", "input", "inputs", "modulemeta")
+
+SHADOW: Final = (
+    "def env: {}; "
+    + " ".join(f'def {name}: error("{name.partition("(")[0]} is not available in a mapping");' for name in _DENIED)
+    + " def input_filename: null; def get_search_list: []; def debug: .; def debug(f): (f | empty), .; def stderr: .;"
+    + " {} as $ENV | "
+)
+
+LEAD: Final = "def __lead: .; "
+"""Stands before an expression that is compiled on its own: after a definition, jq refuses import, include, module."""
+
+ENRICH: Final = 'setpath(["e", "metadata", "identifier"]; .id) | .e | '
+"""The input is ``{"id": ref, "e": entity}``; what expressions see is the entity with ``metadata.identifier``."""
+
+SELF_TEST: Final = SHADOW + "[first((try (1, 2) catch 3), null), first((try (empty) catch 3), null)]"
+SELF_TEST_OUTPUT: Final = [1, None]
+
+ORPHANED: Final = '(.metadata.annotations | type == "object" and .["backstage.io/orphan"] == "true")'
+BROKEN: Final = '([.status?.items?[]?.level?] | any(. == "error"))'
+
+SKIPPED: Final = "skipped"
+"""What the selector's cell holds when a switch of ours skips the source entity; a selector gives no bare word so."""
+
+
+def jq_text(text: str) -> str:
+    """Return a string as a jq literal, on which no interpolation works."""
+    return json.dumps(text)
+
+
+def slot(expression: str, *, marker: str) -> str:
+    """Return the guarded form of an expression.
+
+    Two line breaks end it: since jq 1.7.1 a backslash at the end of a comment continues the comment on the next line.
+    """
+    return f"first((try ({expression}\n\n) catch {{{jq_text(marker)}: .}}), null)"
+
+
+def as_text(expression: str) -> str:
+    """Return an expression that turns what another gives into text, with the digits that its author wrote."""
+    return f"({expression}\n\n) | tostring"
+
+
+def where_skipped(*, orphans: bool, broken: bool) -> str:
+    """Return the condition under which our switches skip a source entity; empty when none is on."""
+    return " or ".join(text for text, on in ((ORPHANED, orphans), (BROKEN, broken)) if on)
+
+
+def resource_program(slots: list[str], *, selector: str | None, marker: str, enrich: bool, skip: str = "") -> str:
+    """Return the program of a resource, or of a part of it.
+
+    With a selector its cell comes first, and alone when it is not true: the rest is not evaluated then.
+    """
+    cells = ", ".join(slot(expression, marker=marker) for expression in slots)
+    lead = SHADOW + (ENRICH if enrich else "")
+    if selector is None:
+        return f"{lead}[{cells}]"
+    passed = f"[true{', ' if cells else ''}{cells}]"
+    body = (
+        f"{slot(selector, marker=marker)} as $__selected | if $__selected == true then {passed} else [$__selected] end"
+    )
+    return (
+        f"{lead}if {skip} then [{{{jq_text(marker)}: null, {jq_text(SKIPPED)}: true}}] else {body} end"
+        if skip
+        else lead + body
+    )
+
+
+def items_program(expression: str, *, remove: str, marker: str, skip: str = "") -> str:
+    """Return the program that gives the items of a source entity, and the entity without them."""
+    cells = [slot(expression, marker=marker)] + ([slot(f"del({remove})", marker=marker)] if remove else [])
+    body = f"[{', '.join(cells)}]"
+    return SHADOW + ENRICH + (f"if {skip} then [] else {body} end" if skip else body)

@@ -1,0 +1,183 @@
+"""A worker's side of the conversation: requests come in, answers go out as they are ready."""
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import jq
+import msgspec
+
+from stageport.mapping.compiled import Clock
+from stageport.mapping.evaluation import SourceMapper, Stepper
+from stageport.mapping.expressions import compile_error, rewrite_quotes, unusable
+from stageport.mapping.frames import (
+    LENGTH,
+    Answer,
+    Begun,
+    Broken,
+    Check,
+    Checked,
+    Done,
+    Mapped,
+    MapSources,
+    Prepare,
+    Ready,
+    Request,
+    SlotKey,
+    StepSources,
+    Traced,
+    WireSource,
+    frame,
+)
+from stageport.mapping.program import LEAD, SELF_TEST, SELF_TEST_OUTPUT, resource_program
+
+FLUSH_SOURCES: Final = 25
+FLUSH_BYTES: Final = 64 * 1024
+FLUSH_SECONDS: Final = 0.5
+
+TOLD_PROBLEMS: Final = 20
+"""Problems of one field that are told in answer to one request; further ones are only counted."""
+
+LARGEST_TRACE: Final = 256 * 1024
+
+
+class Outbox:
+    """Answers on their way: mapped source entities are gathered until it is worth a write."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._sources: list[WireSource] = []
+        self._strikes: list[SlotKey] = []
+        self._bytes = 0
+        self._since = time.monotonic()
+        self._problems: dict[tuple[int, str], int] = {}
+
+    def add(self, source: WireSource, strikes: Sequence[SlotKey]) -> None:
+        """Gather one mapped source entity; what it holds is sent when enough has come together."""
+        if source.problems:
+            self._count_problems(source)
+        self._sources.append(source)
+        self._strikes += strikes
+        self._bytes += sum(len(target.body) for target in source.targets)
+        full = len(self._sources) >= FLUSH_SOURCES or self._bytes >= FLUSH_BYTES
+        if full or strikes or time.monotonic() - self._since >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has been gathered."""
+        if self._sources:
+            self.send(Mapped(self._sources, tuple(self._strikes)))
+        self._sources, self._strikes, self._bytes, self._since = [], [], 0, time.monotonic()
+
+    def finish(self) -> None:
+        """Send the rest and say that the request is answered."""
+        self.flush()
+        self.send(Done(self._problems))
+        self._problems = {}
+
+    def send(self, answer: Answer) -> None:
+        """Send one answer at once."""
+        view = memoryview(frame(answer))
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def _count_problems(self, source: WireSource) -> None:
+        told = []
+        for problem in source.problems:
+            key = (problem.resource, problem.field)
+            self._problems[key] = count = self._problems.get(key, 0) + 1
+            if count <= TOLD_PROBLEMS:
+                told.append(problem)
+        source.problems = told
+
+
+class Worker:
+    """Answers requests until the input ends."""
+
+    def __init__(self, *, source: int, target: int, cpu_seconds: float) -> None:
+        self._source = source
+        self._out = Outbox(target)
+        self._clock = Clock(cpu_seconds)
+        # Nobody can guess the key under which a slot reports its error, so no value can pass for one.
+        self._marker = f"\x01error-{secrets.token_hex(8)}"
+        self._mapper = SourceMapper(marker=self._marker, clock=self._clock)
+        self._decode = msgspec.msgpack.Decoder(Request).decode
+
+    def serve(self) -> None:
+        """Answer requests until the input ends."""
+        outputs = jq.compile(SELF_TEST).input_text("null").all()
+        if outputs != [SELF_TEST_OUTPUT]:
+            self._out.send(Broken("this libjq is older than 1.7: reinstall the jq package from its wheel"))
+            return
+        self._out.send(Ready())
+        while request := self._read():
+            self._answer(self._decode(request))
+            self._clock.stop()
+
+    def _read(self) -> bytes:
+        head = self._read_exactly(LENGTH.size)
+        return self._read_exactly(LENGTH.unpack(head)[0]) if head else b""
+
+    def _read_exactly(self, count: int) -> bytes:
+        parts: list[bytes] = []
+        while count:
+            part = os.read(self._source, count)
+            if not part:
+                return b""
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def _answer(self, request: Request) -> None:
+        match request:
+            case Prepare(plans):
+                self._mapper.prepare(plans)
+            case Check(expressions):
+                for expression in expressions:
+                    self._clock.start()
+                    self._out.send(self._check(expression))
+                self._out.finish()
+            case MapSources(resources, sources):
+                for ref, raw in sources:
+                    self._out.add(*self._mapper.map_source(ref, raw, resources=resources))
+                self._out.finish()
+            case StepSources():
+                self._step(request)
+                self._out.finish()
+
+    def _step(self, request: StepSources) -> None:
+        skip = request.skip
+        for ref, raw in request.sources:
+            stepper = Stepper(announce=self._announce, trace=self._trace if request.trace else None, skip=skip)
+            self._out.add(*self._mapper.map_source(ref, raw, resources=request.resources, stepper=stepper))
+            self._out.flush()
+            skip = ()
+
+    def _announce(self, resource: int, slot: int) -> None:
+        self._out.send(Begun(resource, slot))
+
+    def _trace(self, resource: int, item: int, slot: int, value: Any, error: str) -> None:
+        encoded = msgspec.json.encode(value)
+        if len(encoded) > LARGEST_TRACE:
+            encoded = msgspec.json.encode(encoded[:LARGEST_TRACE].decode("utf-8", "ignore") + "…")
+        self._out.send(Traced(resource, item, slot, None if error else encoded, error))
+
+    def _check(self, expression: str) -> Checked:
+        """Compile an expression on its own, and once more as it will stand in its slot."""
+        error = unusable(expression)
+        text = rewrite_quotes(expression)
+        if error is None:
+            try:
+                jq.compile(LEAD + text)
+            except ValueError as complaint:
+                error = compile_error(expression, str(complaint), prefix=len(LEAD))
+        if error is None:
+            try:
+                jq.compile(resource_program([text], selector=None, marker=self._marker, enrich=True))
+            except ValueError:
+                return Checked("is no single filter: something closes or ends it too early")
+        if error is None:
+            return Checked()
+        return Checked(error.message, error.line, error.column, error.hint)
