@@ -29,6 +29,8 @@ ACCEPTED = "gzip, deflate"
 class Transport:
     """Sends one request at a time or many; each is tried once. Close it, or use it as a context.
 
+    (aiohttp itself repeats a GET, PUT or DELETE once when a kept connection turns out to be closed.)
+
     ``timeout`` is for a whole request, connecting and reading included. ``verify=False`` trusts any certificate;
     ``strict_certificates=False`` also takes those that stretch RFC 5280 (an old private authority).
     """
