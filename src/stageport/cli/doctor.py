@@ -13,17 +13,16 @@ from rich.table import Table
 
 from stageport.cli.passes import secrets_of
 from stageport.http.retry import RetryPolicy
-from stageport.mapping.document import MappingDocument
-from stageport.mapping.static import static_blueprint
-from stageport.model.blueprints import Blueprint
 from stageport.model.errors import StageportError
 from stageport.model.events import ignore
 from stageport.model.exits import Exit
+from stageport.plan.fit import Trouble
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.session import PortSession
 from stageport.settings import Loaded, Part, SettingRow, Settings, load_settings, settings_rows
 from stageport.settings.access import missing_settings
-from stageport.sync.ground import expected_ground, find_ground
+from stageport.sync.ground import expected_ground, find_ground, mapping_mismatches
+from stageport.sync.surroundings import Ground
 from stageport.telemetry.logs import configure_logs
 from stageport.wiring import open_backstage, open_integration, open_port, origin_of
 
@@ -123,28 +122,20 @@ async def _ground(session: PortSession, settings: Settings, kinds: Mapping[str, 
     origin = "the default mapping will be written" if found.seed_config else "the mapping stored at Port is used"
     return [
         Finding("Port", Level.OK, f"{words}; {origin}"),
-        *_mapping(ground.document, ground.blueprints, kinds),
+        *_mapping(ground, kinds),
     ]
 
 
-def _mapping(
-    document: MappingDocument, blueprints: Mapping[str, Blueprint], kinds: Mapping[str, int]
-) -> Iterator[Finding]:
+def _mapping(ground: Ground, kinds: Mapping[str, int]) -> Iterator[Finding]:
+    document = ground.document
     yield Finding("mapping", Level.OK, f"{len(document.resources)} resources, kinds {', '.join(document.kinds())}")
     known = {kind.lower() for kind in kinds}
     for kind in document.kinds():
         if kinds and kind.lower() not in known:
             yield Finding("mapping", Level.WARNING, f"Backstage shows no entity of kind {kind}.")
-    for index, resource in enumerate(document.resources):
-        name = static_blueprint(resource)
-        if name is not None and name not in blueprints:
-            yield Finding(
-                "mapping",
-                Level.ERROR,
-                f"resources[{index}] (kind {resource.kind}) writes to blueprint {name}, which Port does not have.",
-                "Create it, or map the kind to another blueprint.",
-                Exit.TARGET,
-            )
+    for mismatch in mapping_mismatches(ground):
+        level = Level.ERROR if mismatch.trouble is Trouble.NO_BLUEPRINT else Level.WARNING
+        yield Finding("blueprints", level, mismatch.message, exit=Exit.TARGET)
 
 
 def _failure(subject: str, error: StageportError) -> Finding:

@@ -55,14 +55,20 @@ def backstage(
 ) -> None:
     """Run a Backstage catalog with a sample of about 60 entities, or your own descriptors. Stop it with Ctrl-C."""
     from stageport.cli.running import run_until_stopped
-    from stageport.sandbox.backstage.server import BackstageOptions, run_backstage_sandbox
-    from stageport.sandbox.faults import Fault, FaultKind
+    from stageport.sandbox.backstage.descriptors import descriptors_from
+    from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, run_backstage_sandbox
 
-    faults = (Fault(kind=FaultKind.LATENCY, delay_ms=latency),) if latency else ()
-    options = BackstageOptions(token=token, entities=entities, catalog=catalog, faults=faults)
+    options = BackstageOptions(
+        token=token,
+        entities=entities or None,
+        descriptors=descriptors_from(catalog) if catalog else None,
+        latency_ms=latency,
+    )
 
-    def ready(url: str) -> None:
-        typer.echo(f"Backstage stand-in on {url}")
-        typer.echo(f"  export BACKSTAGE_URL={url} BACKSTAGE_TOKEN={token}")
+    def ready(running: RunningBackstage) -> None:
+        typer.echo(f"Backstage stand-in on {running.url}, with {len(running.catalog)} entities")
+        typer.echo(f"  export BACKSTAGE_URL={running.url} BACKSTAGE_TOKEN={token}")
+        for ref, reason in running.catalog.rejected.items():
+            typer.echo(f"  left out: {ref}: {reason}", err=True)
 
     run_until_stopped(run_backstage_sandbox(options, host=host, port=number, ready=ready))

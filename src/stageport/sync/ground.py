@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
-from stageport.mapping.document import MappingDocument, parse_mapping
+from stageport.mapping.document import parse_mapping
 from stageport.model.blueprints import Blueprint, parse_blueprint
 from stageport.model.entities import Json
 from stageport.model.errors import MappingError, TargetError
 from stageport.plan.blueprints import BlueprintPlan, plan_blueprints
+from stageport.plan.fit import Mismatch, check_fields, fields_of_mapping, fit_mapping
 from stageport.sync.seams import BlueprintStore, IntegrationStore
 from stageport.sync.surroundings import Ground
 
@@ -53,23 +54,33 @@ async def find_ground(integration: IntegrationStore, blueprints: BlueprintStore,
     existing = {one.identifier: one for one in await blueprints.read_blueprints()}
     settled = bool((record or {}).get("arePortResourcesInitialized"))
     provision = plan_blueprints(default_blueprints(), existing) if initialize and not settled else None
-    return Found(record, default_mapping() if seed else config, seed, provision, existing)
+    return Found(record, _first_mapping(existing, provision) if seed else config, seed, provision, existing)
+
+
+def _first_mapping(existing: Mapping[str, Blueprint], provision: BlueprintPlan | None) -> Json:
+    """Return the default mapping, without what blueprints that existed before have no place for.
+
+    Port refuses a whole entity for one property that its blueprint does not know; better the rest than nothing.
+    """
+    coming = _coming(provision)
+    document = default_mapping()
+    fields = fields_of_mapping(parse_mapping(document))
+    return fit_mapping(document, mismatches=check_fields({**existing, **coming}, fields=fields))
+
+
+def mapping_mismatches(ground: Ground) -> Sequence[Mismatch]:
+    """Return what the mapping writes and the blueprints cannot hold."""
+    return check_fields(ground.blueprints, fields=fields_of_mapping(ground.document))
 
 
 def expected_ground(found: Found) -> Ground:
     """Return the ground as it will be once first start is through; what ``plan`` builds on without writing."""
-    planned: Sequence[Json] = found.provision.documents if found.provision else ()
-    coming = {str(document["identifier"]): parse_blueprint(document) for document in planned}
-    return Ground(read_document(found.config), {**coming, **found.blueprints})
+    return Ground(parse_mapping(found.config), {**found.blueprints, **_coming(found.provision)})
 
 
-def read_document(config: Json) -> MappingDocument:
-    """Read the mapping document out of the integration's ``config``.
-
-    Raises:
-        MappingError: it is empty, or malformed; the message names every place.
-    """
-    return parse_mapping(config)
+def _coming(provision: BlueprintPlan | None) -> dict[str, Blueprint]:
+    documents = provision.documents if provision else ()
+    return {str(document["identifier"]): parse_blueprint(document) for document in documents}
 
 
 async def prepare_ground(
@@ -92,7 +103,7 @@ async def prepare_ground(
     await _provision(found.provision, blueprints)
     await integration.patch_integration({"arePortResourcesInitialized": True})
     existing = {one.identifier: one for one in await blueprints.read_blueprints()}
-    return Ground(read_document(found.config), existing)
+    return Ground(parse_mapping(found.config), existing)
 
 
 async def _patch_record(found: Found, integration: IntegrationStore, identity: Json) -> None:
