@@ -5,10 +5,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test check lint types layers unit lock clean
+.PHONY: help demo dev test check lint types layers unit e2e lock clean
 
 help: ## List the jobs
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # A stamp file says for which lock the environment was made, so that it is made once.
 $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml
@@ -42,10 +42,25 @@ layers: $(VENV)/.dev
 
 check: lint types layers test ## Everything a change must pass: ruff, mypy --strict, import-linter, tests
 
+# A real Backstage from npm. Install scripts stay off but for SQLite's, which fetches a binary or compiles one; the
+# headers that came with node spare it a download. The stamp lies in node_modules, which `npm ci` makes anew.
+E2E := tests/e2e/backstage
+
+$(E2E)/node_modules/.installed: $(E2E)/package.json $(E2E)/package-lock.json $(E2E)/.npmrc
+	@command -v npm >/dev/null || { echo "make e2e needs node 20 or later with npm: it installs a real Backstage." >&2; exit 1; }
+	cd $(E2E) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd $(E2E) && home=$$(node -p 'path.resolve(process.execPath, "../..")') && \
+		if test -f "$$home/include/node/node.h"; then export npm_config_nodedir="$$home"; fi && \
+		npm rebuild better-sqlite3 --loglevel=error
+	@touch $@
+
+e2e: $(VENV)/.dev $(E2E)/node_modules/.installed ## Run the end-to-end tests against a real Backstage (needs node; installs it once)
+	$(BIN)/python -m pytest tests/e2e -q --timeout 300
+
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/build.in -o requirements/build.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements/dev.txt
 
 clean: ## Remove what the other jobs made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist tests/e2e/backstage/node_modules

@@ -1,0 +1,68 @@
+"""Fixtures: a real Backstage for the whole run, emptied for each test that asks for it.
+
+When a test fails, what the backend logged while it ran is shown with it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.harness import RealBackstage, descriptors_in, first_of_each_ref
+
+REAL_CATALOGS = Path(__file__).parents[2] / ".." / "shared" / "real-catalogs"
+
+_running = pytest.StashKey[RealBackstage]()
+_log_start = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def running_backstage(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[RealBackstage]:
+    """The one backend of the run, with whatever the last test left in it; tests want `backstage`."""
+    backstage = RealBackstage(tmp_path_factory.mktemp("backstage"))
+    pytestconfig.stash[_running] = backstage
+    try:
+        backstage.start()
+        yield backstage
+    finally:
+        backstage.stop()
+
+
+@pytest.fixture
+def backstage(running_backstage: RealBackstage) -> RealBackstage:
+    """A running real Backstage with an empty catalog."""
+    running_backstage.start()
+    running_backstage.clear()
+    return running_backstage
+
+
+@pytest.fixture
+def backstage_with_real_catalogs(backstage: RealBackstage) -> RealBackstage:
+    """A real Backstage that was given the descriptors of public repositories; skips where they are not at hand.
+
+    Of descriptors with the same ref the first is taken. `backstage.progress()` says which are shown, and of the
+    others why not.
+    """
+    if not REAL_CATALOGS.is_dir():
+        pytest.skip("the real catalogs are not next to this checkout")
+    backstage.apply(first_of_each_ref(descriptors_in(REAL_CATALOGS)))
+    return backstage
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    backstage = item.config.stash.get(_running, None)
+    item.stash[_log_start] = backstage.log_size() if backstage else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    backstage = item.config.stash.get(_running, None)
+    if backstage is not None and report.failed:
+        report.sections.append(("Backstage log", backstage.log_since(item.stash[_log_start])[-20_000:]))
+    return report
