@@ -81,13 +81,11 @@ def parse_mapping(config: Json) -> MappingDocument:
     )
 
 
-def mapping_error(faults: list[MappingFault]) -> MappingError:
-    """Return the error that names all faults at once."""
+def mapping_error(faults: list[MappingFault], *, name: str = "the mapping document") -> MappingError:
+    """Return the error that names all faults at once; ``name`` is what holds them."""
     lines = [str(fault) for fault in faults]
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    return MappingError(
-        f"the mapping document has {count}:\n" + "\n".join(f"  {line}" for line in lines), faults=faults
-    )
+    return MappingError(f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in lines), faults=faults)
 
 
 def _read_document(reader: Reader) -> MappingDocument:
