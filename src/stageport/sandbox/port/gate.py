@@ -42,13 +42,17 @@ async def read_json(request: web.Request) -> Json:
     """
     body = await request.read()
     if len(body) > MAX_BODY:
-        raise PortProblem(413, "bad_request", "Request body is too large")
+        raise _too_large()
     if request.content_type != "application/json":
         raise PortProblem(415, "unsupported_media_type", f"Unsupported Media Type: {request.content_type}")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PortProblem(400, "bad_request", f"Body is not valid JSON: {error}") from error
+
+
+def _too_large() -> PortProblem:
+    return PortProblem(413, "bad_request", "Request body is too large: more than 1 MiB")
 
 
 async def read_object(request: web.Request, *, empty: bool = False) -> dict[str, Json]:
@@ -122,6 +126,8 @@ class Gate:
             return _refuse(problem)
         except web.HTTPForbidden as answered:
             return answered
+        except web.HTTPRequestEntityTooLarge:
+            return _refuse(_too_large())
         except web.HTTPException:
             return _refuse(PortProblem(404, "not_found", f"Route {request.method}:{request.path} was not found"))
         except Exception:  # noqa: BLE001 - Port answers 500, and the journal keeps the traceback

@@ -16,6 +16,7 @@ from stageport.sandbox.port.routes.blueprints import add_blueprint_routes
 from stageport.sandbox.port.routes.entities import add_entity_routes
 from stageport.sandbox.port.routes.ingest import add_ingest_routes
 from stageport.sandbox.port.routes.integrations import add_integration_routes
+from stageport.sandbox.port.routes.pages import add_page_routes
 from stageport.sandbox.port.routes.search import add_search_routes
 from stageport.sandbox.port.state import PortState
 
@@ -52,6 +53,7 @@ def build_app(state: PortState) -> web.Application:
     add_ingest_routes(router)
     add_fault_routes(router, state.faults)
     add_admin_routes(router)
+    add_page_routes(router)
     return app
 
 
