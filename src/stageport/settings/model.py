@@ -173,7 +173,7 @@ class Settings(Section):
     resources_path: str = Field(
         default=".port/resources",
         min_length=1,
-        description="Folder whose defaults replace the packaged ones.",
+        description="Folder with blueprints and a mapping that replace the packaged defaults.",
     )
     base_url: HttpUrl | None = Field(default=None, description="Public address of this service.")
     ssl: SslSettings = SslSettings()

@@ -10,7 +10,9 @@ from tests.unit.mapping.evaluation import BLUEPRINTS, MAPPINGS, SETS, mapped, pr
 
 from stageport.mapping.defaults import OPTIONAL_SETS, default_blueprints, default_mapping
 from stageport.mapping.document import parse_mapping
+from stageport.mapping.expressions import rewrite_quotes
 from stageport.model.blueprints import parse_blueprint
+from stageport.model.errors import MappingError
 from stageport.plan.blueprints import plan_blueprints
 from stageport.plan.fit import check_fields, fields_of_mapping
 
@@ -44,6 +46,13 @@ def test_the_mapping_document_is_accepted_without_unknown_keys():
     assert document.create_missing_related
     assert document.delete_dependents
     assert document.deletion_threshold == 0.9
+
+
+def test_no_expression_needs_its_quotes_rewritten():
+    """So that they mean the same in every jq, Port's own playground included."""
+    for mappings in MAPPINGS.values():
+        for text in [*mappings["properties"].values(), *mappings.get("relations", {}).values()]:
+            assert rewrite_quotes(text) == text
 
 
 def test_mapping_and_blueprints_name_exactly_the_same_fields():
@@ -142,3 +151,26 @@ def test_whatever_is_left_open_by_backstage_still_gives_what_port_takes(
 def test_expressions_have_one_output_even_where_nothing_is_found():
     assert value(MAPPINGS["component"]["relations"]["system"], {}) is None
     assert value(MAPPINGS["component"]["relations"]["providesApis"], {}) == []
+
+
+@pytest.mark.parametrize("ending", ["json", "yml", "yaml"])
+def test_documents_of_a_folder_replace_the_packaged_ones(tmp_path, ending):
+    (tmp_path / f"blueprints.{ending}").write_text('[{"identifier": "mine"}]')
+    (tmp_path / f"port-app-config.{ending}").write_text('{"resources": [{"kind": "mine"}], "enableMergeEntity": false}')
+    assert default_blueprints(folder=tmp_path) == [{"identifier": "mine"}]
+    assert default_mapping(folder=tmp_path) == {"resources": [{"kind": "mine"}], "enableMergeEntity": False}
+    assert len(default_mapping(sets=SETS, folder=tmp_path)["resources"]) == 2
+
+
+def test_what_a_folder_does_not_hold_is_packaged(tmp_path):
+    assert default_blueprints(folder=tmp_path / "absent") == default_blueprints()
+    assert default_mapping(folder=tmp_path) == default_mapping()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("blueprints.yaml", "a: 1"), ("blueprints.yml", "{"), ("blueprints.json", "")]
+)
+def test_a_file_that_holds_no_blueprints_is_refused_by_name(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(MappingError, match=name):
+        default_blueprints(folder=tmp_path)
