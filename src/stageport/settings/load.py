@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from stageport.model.entities import Json
 from stageport.settings.access import Part, missing_settings, missing_words, settings_error
 from stageport.settings.config_file import read_config
 from stageport.settings.dotenv import read_dotenv
@@ -162,12 +163,12 @@ def _validate(winners: Mapping[Path, Given], *, problems: list[str], parts: Coll
     return settings
 
 
-def _nested(winners: Mapping[Path, Given]) -> dict[str, object]:
-    tree: dict[str, object] = {}
+def _nested(winners: Mapping[Path, Given]) -> Json:
+    tree: dict[str, Json] = {}
     for path, given in winners.items():
         node = tree
         for name in path[:-1]:
-            node = node.setdefault(name, {})  # type: ignore[assignment]
+            node = node.setdefault(name, {})
         node[path[-1]] = given.value
     return tree
 
