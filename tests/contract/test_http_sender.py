@@ -3,6 +3,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,25 @@ async def test_an_address_where_nobody_listens_is_given_up_within_its_limit(host
     assert caught.value.trouble is Trouble.UNREACHABLE
     assert host in caught.value.reason
     assert 0 < sum(one.clock.slept) <= 30
+
+
+async def test_a_side_that_restarts_is_waited_for_longer_than_one_that_was_never_there() -> None:
+    port = free_port()
+    async with AsyncExitStack() as later:
+
+        class Restart(FakeClock):
+            async def sleep(self, seconds: float) -> None:
+                before = self.now
+                await super().sleep(seconds)
+                if before < 1070 <= self.now:
+                    await later.enter_async_context(scripted(in_turn(as_json({"again": True})), port=port))
+
+        async with client(clock=Restart()) as one:
+            async with scripted(in_turn(as_json({})), port=port) as server:
+                await one.sender.send(Request("GET", server.url))
+            response = await one.sender.send(Request("POST", f"http://127.0.0.1:{port}"))
+    assert response.body == b'{"again": true}'
+    assert 70 <= sum(one.clock.slept) <= 140
 
 
 async def test_a_client_that_speaks_tls_to_a_plain_server() -> None:

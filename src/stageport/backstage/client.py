@@ -73,7 +73,7 @@ class BackstageCatalog:
                 yield [SourceEntity(entity.ref, b"", entity.uid, entity.etag) for entity in page.entities]
 
     async def read_refs(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceEntity | None]:
-        """Return the entities that these refs name; None for those that do not exist."""
+        """Return the entities that these refs name, by lower-cased ref; None for those that do not exist."""
         answer: dict[SourceRef, SourceEntity | None] = {}
         for chunk in _chunks(refs):
             try:

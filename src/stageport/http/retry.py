@@ -24,8 +24,9 @@ class RetryPolicy:
     """How patient to be with one request.
 
     ``attempts`` counts the first one too. ``seconds`` limits the whole effort, waits included;
-    ``unreachable_seconds`` limits it while no connection comes about at all (a typo in an address should not take
-    minutes to show). ``fault_attempts`` is for 500, which is often the answer to this very request and stays.
+    ``unreachable_seconds`` limits it where no connection has ever come about (a typo in an address should not take
+    minutes to show, a restart under way should be sat out). ``fault_attempts`` is for 500, which is often the answer
+    to this very request and stays.
     """
 
     attempts: int = 10
@@ -39,10 +40,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a request has cost so far: attempts made, and seconds since the first of them began."""
+    """What a request has cost so far: attempts made, and seconds since the first of them began.
+
+    ``reached``: the other side has answered something before, this request or another.
+    """
 
     attempts: int
     seconds: float
+    reached: bool = False
 
 
 Outcome = Response | NoAnswerError
@@ -59,7 +64,7 @@ def wait_before_retry(
         return None
     asked = asked_wait(outcome, epoch=epoch) if isinstance(outcome, Response) else None
     wait = _spread_asked(asked, policy, draw) if asked else _backoff(effort.attempts, policy, draw)
-    return wait if effort.seconds + wait <= _seconds_allowed(outcome, policy) else None
+    return wait if effort.seconds + wait <= _seconds_allowed(outcome, policy, effort) else None
 
 
 def asked_wait(response: Response, *, epoch: float) -> float | None:
@@ -113,8 +118,9 @@ def _attempts_allowed(outcome: Outcome, policy: RetryPolicy) -> int:
     return min(policy.attempts, policy.fault_attempts) if fault else policy.attempts
 
 
-def _seconds_allowed(outcome: Outcome, policy: RetryPolicy) -> float:
-    unreachable = isinstance(outcome, NoAnswerError) and outcome.trouble is Trouble.UNREACHABLE
+def _seconds_allowed(outcome: Outcome, policy: RetryPolicy, effort: Effort) -> float:
+    silent = isinstance(outcome, NoAnswerError) and outcome.trouble is Trouble.UNREACHABLE
+    unreachable = silent and not effort.reached
     return min(policy.seconds, policy.unreachable_seconds) if unreachable else policy.seconds
 
 

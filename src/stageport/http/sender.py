@@ -35,6 +35,7 @@ class Sender:
         self._gate = gate
         self._listen = listen
         self._draw = draw
+        self._reached = False
 
     async def send(self, request: Request, *, final: Callable[[Response], bool] | None = None) -> Response:
         """Return the last answer, be it good or bad.
@@ -50,7 +51,7 @@ class Sender:
             if isinstance(outcome, Response) and (outcome.status < 400 or (final is not None and final(outcome))):
                 return outcome
             attempts += 1
-            wait = self._wait_after(outcome, request, Effort(attempts, self.clock.monotonic() - began))
+            wait = self._wait_after(outcome, request, Effort(attempts, self.clock.monotonic() - began, self._reached))
             if wait is None:
                 return _give_up(outcome)
             await self.wait(wait, _say(outcome))
@@ -90,9 +91,11 @@ class Sender:
 
     async def _send_once(self, request: Request) -> Outcome:
         try:
-            return await self._transport.send(request)
+            response = await self._transport.send(request)
         except NoAnswerError as error:
             return error
+        self._reached = True
+        return response
 
 
 def _give_up(outcome: Outcome) -> Response:

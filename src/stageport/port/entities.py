@@ -16,6 +16,8 @@ class PortCatalog:
     def __init__(self, session: PortSession) -> None:
         self._session = session
         self._searches = PortSearches(session)
+        self._upserters: dict[str, Upserter] = {}
+        self._upsert_options: WriteOptions | None = None
 
     def read_owned(self) -> AsyncIterator[Sequence[OwnedEntity]]:
         """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
@@ -42,10 +44,19 @@ class PortCatalog:
             MissingBlueprintError: there is no such blueprint.
             TargetError: Port cannot be used at all.
         """
-        return await Upserter(self._session, blueprint, options).write(bodies)
+        return await self._upserter(blueprint, options).write(bodies)
 
     async def delete(
         self, blueprint: str, identifiers: Sequence[str], *, options: WriteOptions
     ) -> Mapping[str, Written]:
         """Delete target entities; one answer for each identifier. Gone already counts as deleted."""
         return await Deleter(self._session, self._searches, blueprint, options).delete(identifiers)
+
+    def _upserter(self, blueprint: str, options: WriteOptions) -> Upserter:
+        """Keep one for each blueprint as long as the pass, and with it the options, stay the same."""
+        if options != self._upsert_options:
+            self._upsert_options = options
+            self._upserters.clear()
+        if blueprint not in self._upserters:
+            self._upserters[blueprint] = Upserter(self._session, blueprint, options)
+        return self._upserters[blueprint]

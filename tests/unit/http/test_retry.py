@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
+from multidict import CIMultiDict
 
 from stageport.http.messages import NoAnswerError, Response, Trouble
 from stageport.http.retry import Effort, Outcome, RetryPolicy, asked_wait, read_reset, wait_before_retry
@@ -10,8 +11,6 @@ EPOCH = 1_700_000_000.0
 
 
 def answer(status: int, **headers: str) -> Response:
-    from multidict import CIMultiDict
-
     return Response(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), b"")
 
 
@@ -21,13 +20,14 @@ def wait(
     attempts: int = 1,
     seconds: float = 0.0,
     retryable: bool = True,
+    reached: bool = False,
     draw: float = 0.5,
     policy: RetryPolicy | None = None,
 ) -> float | None:
     return wait_before_retry(
         outcome,
         policy=policy or RetryPolicy(),
-        effort=Effort(attempts, seconds),
+        effort=Effort(attempts, seconds, reached),
         retryable=retryable,
         epoch=EPOCH,
         draw=draw,
@@ -100,6 +100,11 @@ def test_an_address_that_answers_nothing_is_given_up_sooner() -> None:
     refused = NoAnswerError("refused", trouble=Trouble.UNREACHABLE)
     assert wait(refused, seconds=29.0) is not None
     assert wait(refused, seconds=29.9) is None
+
+
+def test_an_address_that_has_answered_before_is_given_the_time_of_a_restart() -> None:
+    refused = NoAnswerError("refused", trouble=Trouble.UNREACHABLE)
+    assert wait(refused, seconds=100.0, attempts=9, reached=True) == pytest.approx(60.0)
 
 
 def test_retry_after_in_seconds_comes_first() -> None:
