@@ -23,6 +23,7 @@ def raw_deflate(body: bytes) -> bytes:
         ("identity", TEXT),
         (None, TEXT),
     ],
+    ids=["gzip", "capitals", "zlib", "deflate", "identity", "none"],
 )
 def test_bodies_come_out_plain(encoding: str | None, body: bytes) -> None:
     assert decompress(body, encoding) == TEXT
