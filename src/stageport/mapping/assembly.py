@@ -79,7 +79,8 @@ class Assembler:
         return strikes
 
     def _drop(self, answer: WireSource, cells: Cells) -> None:
-        if any(slot in cells.stopped for slot in (self._plan.layout["identifier"], self._plan.layout["blueprint"])):
+        naming = [self._plan.layout["identifier"], self._plan.layout["blueprint"]]
+        if cells.stopped.intersection(slot for slot in naming if isinstance(slot, int)):
             answer.errors += 1
         else:
             answer.dropped += 1

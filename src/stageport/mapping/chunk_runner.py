@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 from stageport.mapping.chunks import Chunk
-from stageport.mapping.frames import Begun, Check, Checked, Done, MapSources, Request, SlotKey, StepSources, Traced
+from stageport.mapping.frames import Begun, Check, Checked, MapSources, Request, SlotKey, StepSources, Traced
 from stageport.mapping.strikes import ExpressionBook
 from stageport.mapping.worker_process import Heard, Limits, MappedPage, WorkerDiedError, WorkerProcess
 from stageport.model.entities import FieldProblem, MappedSource
@@ -62,8 +62,9 @@ class ChunkRunner:
             yield answer
 
     async def _run_fast(self, chunk: Chunk) -> None:
+        request = MapSources(chunk.resources, chunk.remaining, chunk.told)
         try:
-            async for answer in self._ask(MapSources(chunk.resources, chunk.remaining), resources=chunk.resources):
+            async for answer in self._ask(request, resources=chunk.resources):
                 self._take(chunk, answer)
         except WorkerDiedError:
             await self.close()
@@ -90,7 +91,7 @@ class ChunkRunner:
 
     async def _step(self, chunk: Chunk, step: "_Step", skip: list[tuple[int, int, str]]) -> None:
         chunk.traced.clear()
-        request = StepSources(chunk.resources, chunk.remaining, tuple(skip), chunk.trace)
+        request = StepSources(chunk.resources, chunk.remaining, chunk.told, tuple(skip), chunk.trace)
         async for answer in self._ask(request, resources=chunk.resources):
             if isinstance(answer, Begun):
                 step.begun = (answer.resource, answer.slot)
@@ -101,12 +102,12 @@ class ChunkRunner:
     def _take(self, chunk: Chunk, answer: Heard) -> None:
         if isinstance(answer, MappedPage):
             chunk.mapped += answer.sources
+            self._problems.update(answer.untold)
+            self._problems.update((told.resource, told.field) for source in answer.sources for told in source.problems)
             for key in answer.strikes:
                 self._book.strike(key, cause="gave more than may be kept", ref=answer.sources[-1].ref)
         elif isinstance(answer, Traced):
             chunk.traced.append(answer)
-        elif isinstance(answer, Done):
-            self._problems.update(answer.problems)
 
 
 class _Step:

@@ -17,6 +17,7 @@ class Chunk:
     resources: tuple[int, ...]
     sources: Sequence[SourceEntity]
     done: asyncio.Future[None]
+    told: int = 1
     trace: bool = False
     mapped: list[MappedSource] = field(default_factory=list)
     traced: list[Traced] = field(default_factory=list)

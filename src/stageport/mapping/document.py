@@ -210,7 +210,8 @@ def _read_fields(reader: Reader, key: str) -> Reader | Unset:
     if value is None:
         reader.fault(key, "is null, but must be an object: remove the key, or write '{}'")
         return UNSET
-    return reader.below(value, key)
+    # Nothing in the place of an object is an empty object, in Port's own integration too.
+    return reader.below({} if value in ([], "") else value, key)
 
 
 def _read_team(reader: Reader) -> str | SearchQuery | Unset | None:

@@ -51,10 +51,14 @@ class Check(msgspec.Struct, frozen=True, array_like=True, tag="check"):
 
 
 class MapSources(msgspec.Struct, frozen=True, array_like=True, tag="map"):
-    """Map source entities (ref and raw JSON) through these resources, all expressions of one in one program."""
+    """Map source entities (ref and raw JSON) through these resources, all expressions of one in one program.
+
+    ``told`` is how many problems of one field are told; the others are counted.
+    """
 
     resources: tuple[int, ...]
     sources: tuple[tuple[str, bytes], ...]
+    told: int = 20
 
 
 class StepSources(msgspec.Struct, frozen=True, array_like=True, tag="step"):
@@ -65,6 +69,7 @@ class StepSources(msgspec.Struct, frozen=True, array_like=True, tag="step"):
 
     resources: tuple[int, ...]
     sources: tuple[tuple[str, bytes], ...]
+    told: int = 20
     skip: tuple[tuple[int, int, str], ...] = ()
     trace: bool = False
 
@@ -114,10 +119,15 @@ class WireSource(msgspec.Struct, array_like=True):
 
 
 class Mapped(msgspec.Struct, frozen=True, array_like=True, tag="mapped"):
-    """The next source entities are mapped. ``strikes`` are slots that gave more than may be kept."""
+    """The next source entities are mapped.
+
+    ``strikes`` are slots that gave more than may be kept; ``untold`` counts the problems of each (resource, field)
+    that are left out, because the same field failed on many source entities before.
+    """
 
     sources: list[WireSource]
     strikes: tuple[SlotKey, ...] = ()
+    untold: dict[tuple[int, str], int] = {}
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun"):
@@ -138,9 +148,7 @@ class Traced(msgspec.Struct, frozen=True, array_like=True, tag="traced"):
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
-    """The request is answered. ``problems`` counts the problems of each (resource, field), told or not."""
-
-    problems: dict[tuple[int, str], int] = {}
+    """The request is answered."""
 
 
 class Broken(msgspec.Struct, frozen=True, array_like=True, tag="broken"):

@@ -13,14 +13,12 @@ Needs libjq 1.7 or later: before, ``try`` also caught the ``break`` inside ``fir
 import json
 from typing import Final
 
-_DENIED: Final = ("halt", "halt_error", "halt_error($code)", "input", "inputs", "modulemeta")
-
 SHADOW: Final = (
-    "def env: {}; "
-    + " ".join(f'def {name}: error("{name.partition("(")[0]} is not available in a mapping");' for name in _DENIED)
-    + " def input_filename: null; def get_search_list: []; def debug: .; def debug(f): (f | empty), .; def stderr: .;"
-    + " {} as $ENV | "
+    'def env: {}; def input: error("break"); def inputs: empty; def input_filename: null; def get_search_list: [];'
+    ' def modulemeta: error("module not found: \\(.)"); def debug: .; def debug(f): (f | empty), .; def stderr: .;'
+    ' def halt: error("halt"); def halt_error: halt; def halt_error($code): halt; {} as $ENV | '
 )
+"""What an expression would see in Port's own integration with nothing to see: no environment, no further input."""
 
 LEAD: Final = "def __lead: .; "
 """Stands before an expression that is compiled on its own: after a definition, jq refuses import, include, module."""

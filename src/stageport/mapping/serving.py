@@ -37,9 +37,6 @@ FLUSH_SOURCES: Final = 25
 FLUSH_BYTES: Final = 64 * 1024
 FLUSH_SECONDS: Final = 0.5
 
-TOLD_PROBLEMS: Final = 20
-"""Problems of one field that are told in answer to one request; further ones are only counted."""
-
 LARGEST_TRACE: Final = 256 * 1024
 
 
@@ -52,7 +49,14 @@ class Outbox:
         self._strikes: list[SlotKey] = []
         self._bytes = 0
         self._since = time.monotonic()
+        self._allowance = 0
         self._problems: dict[tuple[int, str], int] = {}
+        self._untold: dict[tuple[int, str], int] = {}
+
+    def begin(self, *, told: int) -> None:
+        """Begin the answer to a request; of one field so many problems are told."""
+        self._allowance = told
+        self._problems = {}
 
     def add(self, source: WireSource, strikes: Sequence[SlotKey]) -> None:
         """Gather one mapped source entity; what it holds is sent when enough has come together."""
@@ -68,14 +72,13 @@ class Outbox:
     def flush(self) -> None:
         """Send what has been gathered."""
         if self._sources:
-            self.send(Mapped(self._sources, tuple(self._strikes)))
-        self._sources, self._strikes, self._bytes, self._since = [], [], 0, time.monotonic()
+            self.send(Mapped(self._sources, tuple(self._strikes), self._untold))
+        self._sources, self._strikes, self._untold, self._bytes, self._since = [], [], {}, 0, time.monotonic()
 
     def finish(self) -> None:
         """Send the rest and say that the request is answered."""
         self.flush()
-        self.send(Done(self._problems))
-        self._problems = {}
+        self.send(Done())
 
     def send(self, answer: Answer) -> None:
         """Send one answer at once."""
@@ -88,8 +91,10 @@ class Outbox:
         for problem in source.problems:
             key = (problem.resource, problem.field)
             self._problems[key] = count = self._problems.get(key, 0) + 1
-            if count <= TOLD_PROBLEMS:
+            if count <= self._allowance:
                 told.append(problem)
+            else:
+                self._untold[key] = self._untold.get(key, 0) + 1
         source.problems = told
 
 
@@ -136,14 +141,16 @@ class Worker:
                 self._mapper.prepare(plans)
             case Check(expressions):
                 for expression in expressions:
-                    self._clock.start()
+                    self._clock.start(share=0.5)
                     self._out.send(self._check(expression))
                 self._out.finish()
-            case MapSources(resources, sources):
-                for ref, raw in sources:
-                    self._out.add(*self._mapper.map_source(ref, raw, resources=resources))
+            case MapSources():
+                self._out.begin(told=request.told)
+                for ref, raw in request.sources:
+                    self._out.add(*self._mapper.map_source(ref, raw, resources=request.resources))
                 self._out.finish()
             case StepSources():
+                self._out.begin(told=request.told)
                 self._step(request)
                 self._out.finish()
 

@@ -44,13 +44,14 @@ class Limits:
 
     ``cpu_seconds`` are for all expressions of a resource on one item together, and half of it for each alone.
     ``stall_seconds`` of wall time may pass without a word from a worker. An expression that was stopped ``strikes``
-    times is set aside for the rest of the run.
+    times is set aside for the rest of the run. ``told_problems`` of one field are told for each page.
     """
 
     cpu_seconds: float = 2.0
     stall_seconds: float = 15.0
-    memory_bytes: int = 1 << 30
+    memory_bytes: int = 256 << 20
     strikes: int = 3
+    told_problems: int = 20
     chunk_sources: int = 125
     chunk_bytes: int = 2 << 20
 
@@ -60,6 +61,7 @@ class MappedPage(msgspec.Struct, frozen=True, array_like=True, tag="mapped"):
 
     sources: list[MappedSource]
     strikes: tuple[SlotKey, ...] = ()
+    untold: dict[tuple[int, str], int] = {}
 
 
 Heard = Ready | Checked | MappedPage | Begun | Traced | Done | Broken

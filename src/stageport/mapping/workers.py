@@ -114,14 +114,17 @@ class WorkerPool:
         if not indices:
             return [MappedSource(source.ref) for source in sources]
         loop = asyncio.get_running_loop()
-        chunks = [Chunk(indices, part, loop.create_future()) for part in split_page(sources, self._limits)]
+        parts = list(split_page(sources, self._limits))
+        told = -(-self._limits.told_problems // max(1, len(parts)))
+        chunks = [Chunk(indices, part, loop.create_future(), told=told) for part in parts]
         await self._run(chunks)
         return [mapped for chunk in chunks for mapped in chunk.mapped]
 
     async def trace(self, kind: str, source: SourceEntity, *, resources: Sequence[int] | None = None) -> SourceTrace:
         """Map one source entity and tell what every expression gave, also those behind a selector that is false."""
         indices = self._indices(kind) if resources is None else tuple(resources)
-        chunk = Chunk(indices, [source], asyncio.get_running_loop().create_future(), trace=True)
+        future = asyncio.get_running_loop().create_future()
+        chunk = Chunk(indices, [source], future, told=self._limits.told_problems, trace=True)
         if not indices:
             return SourceTrace(MappedSource(source.ref), ())
         await self._run([chunk])
