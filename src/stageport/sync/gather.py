@@ -6,6 +6,7 @@ compared. Only what differs is kept, so memory holds the differences and the nam
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import msgspec
@@ -92,11 +93,12 @@ class Gatherer:
         async def pages() -> None:
             count = 0
             try:
-                async for page in self._around.source.read_kind(read.kind, filters=read.filters):
-                    self._note_page(read, page.entities, page.total)
-                    await self._pages.acquire()
-                    group.create_task(self._map_and_release(read, page.entities, (number, count)))
-                    count += 1
+                async with aclosing(self._around.source.read_kind(read.kind, filters=read.filters)) as scan:
+                    async for page in scan:
+                        self._note_page(read, page.entities, page.total)
+                        await self._pages.acquire()
+                        group.create_task(self._map_and_release(read, page.entities, (number, count)))
+                        count += 1
             except SourceError as error:
                 failed.append(error)
 
@@ -170,7 +172,9 @@ class Gatherer:
         identifiers = list(dict.fromkeys(want.target.identifier or "" for want in wanted))
         if not identifiers:
             return
-        known = await self._around.target.read_entities(name, identifiers, fields=self._fields(name, wanted))
+        known: Mapping[str, Json] = {}
+        if name not in self._ground.coming:
+            known = await self._around.target.read_entities(name, identifiers, fields=self._fields(name, wanted))
         for want in wanted:
             identifier = want.target.identifier or ""
             self._add(want, TargetKey(name, identifier), known.get(identifier))
@@ -178,6 +182,9 @@ class Gatherer:
     async def _compare_searching(self, want: _Wanted) -> None:
         name = want.target.blueprint
         fields = self._fields(name, [want])
+        if name in self._ground.coming:
+            self.gathered.unmatched += 1
+            return
         found = await self._around.target.find_entities(name, want.body["identifier"], fields=fields)
         if len(found) == 1:
             self._add(want, TargetKey(name, str(found[0]["identifier"])), found[0])

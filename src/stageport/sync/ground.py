@@ -75,7 +75,9 @@ def mapping_mismatches(ground: Ground) -> Sequence[Mismatch]:
 
 def expected_ground(found: Found) -> Ground:
     """Return the ground as it will be once first start is through; what ``plan`` builds on without writing."""
-    return Ground(parse_mapping(found.config), {**found.blueprints, **_coming(found.provision)})
+    coming = _coming(found.provision)
+    missing = frozenset(coming.keys() - found.blueprints.keys())
+    return Ground(parse_mapping(found.config), {**found.blueprints, **coming}, missing)
 
 
 def _coming(provision: BlueprintPlan | None) -> dict[str, Blueprint]:

@@ -1,6 +1,6 @@
 """What a pass needs from its surroundings, as protocols; ``wiring`` decides what stands behind them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from stageport.model.blueprints import Blueprint
@@ -12,7 +12,7 @@ from stageport.model.refs import SourceRef
 class SourceCatalog(Protocol):
     """The catalog to read."""
 
-    def read_kind(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncIterator[SourcePage]:
+    def read_kind(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncGenerator[SourcePage, None]:
         """Yield every entity of a kind, page by page, each exactly as served.
 
         ``filters`` are further Backstage filters (``spec.type=service``), each narrowing the kind; several are
@@ -24,7 +24,7 @@ class SourceCatalog(Protocol):
         """
         ...
 
-    def read_inventory(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncIterator[Sequence[SourceEntity]]:
+    def read_inventory(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncGenerator[Sequence[SourceEntity], None]:
         """Yield ref, uid and etag of every entity of a kind, page by page; ``raw`` stays empty.
 
         Raises:

@@ -27,7 +27,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a pass found when it began: the mapping document and the blueprints at Port, by identifier."""
+    """What a pass found when it began: the mapping document and the blueprints at Port, by identifier.
+
+    ``coming`` are blueprints that first start is yet to create: a plan counts on them, but Port cannot be asked.
+    """
 
     document: MappingDocument
     blueprints: Mapping[str, Blueprint]
+    coming: frozenset[str] = frozenset()
