@@ -91,15 +91,17 @@ def mapper_factory(
 
 
 @asynccontextmanager
-async def open_surroundings(settings: Settings, listener: Listener) -> AsyncIterator[Surroundings]:
-    """Put together everything a pass stands on, and take it down afterwards.
+async def open_surroundings(
+    settings: Settings, listener: Listener, *, policy: RetryPolicy | None = None
+) -> AsyncIterator[Surroundings]:
+    """Put together everything a pass stands on, and take it down afterwards; ``policy`` replaces the usual patience.
 
     Raises:
         SettingsError: one side's settings are missing.
     """
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(open_backstage(settings, listener))
-        session = await stack.enter_async_context(open_port(settings, listener))
+        source = await stack.enter_async_context(open_backstage(settings, listener, policy=policy))
+        session = await stack.enter_async_context(open_port(settings, listener, policy=policy))
         yield Surroundings(
             source=source,
             target=PortCatalog(session),
