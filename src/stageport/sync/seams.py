@@ -1,12 +1,13 @@
 """What a pass needs from its surroundings, as protocols; ``wiring`` decides what stands behind them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import OwnedEntity, WriteOptions, Written
 from stageport.model.entities import Json, MappedSource, SourceEntity, SourcePage
-from stageport.model.refs import SourceRef
+from stageport.model.ledger import Fingerprint, SourceRecord, TargetRecord, WantRecord
+from stageport.model.refs import SourceRef, TargetKey
 
 
 class SourceCatalog(Protocol):
@@ -137,4 +138,112 @@ class IntegrationStore(Protocol):
 
     async def send_examples(self, kind: str, examples: Sequence[Json]) -> None:
         """Show Port up to 5 raw source entities of a kind, secrets masked, for its mapping playground."""
+        ...
+
+
+class Ledger(Protocol):
+    """What is remembered between passes. Every call is one transaction; calls are quick and never wait for others.
+
+    Answers to lookups hold only what is known. A *pass number* is given out by ``begin_pass`` and grows.
+    """
+
+    def begin_pass(self, *, mapping: Fingerprint) -> int:
+        """Open a pass and return its number. A new mapping makes every digest ``UNKNOWN``; the rest stays."""
+        ...
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing is known: a new ledger, or one that was set aside."""
+        ...
+
+    def read_fact(self, name: str) -> str:
+        """Return a remembered fact (``verified-at``, …), an empty string when there is none."""
+        ...
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Remember a fact."""
+        ...
+
+    def sources(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceRecord]:
+        """Look source entities up."""
+        ...
+
+    def kind_sources(self, kind: str) -> Iterator[SourceRecord]:
+        """Yield every known source entity of a kind, in order of ref."""
+        ...
+
+    def touch(self, refs: Sequence[SourceRef], *, number: int) -> None:
+        """Note that these were seen in a pass."""
+        ...
+
+    def unseen(self, *, number: int) -> Iterator[SourceRef]:
+        """Yield the known source entities that the pass has not touched or recorded."""
+        ...
+
+    def open_source(self, record: SourceRecord, wants: Sequence[WantRecord], *, number: int) -> None:
+        """Replace what a source entity wants, before any of it is written; its digest is ``UNKNOWN`` until settled."""
+        ...
+
+    def settle_sources(self, records: Sequence[SourceRecord], *, number: int) -> None:
+        """Note that all these source entities want has been acknowledged: their digests count from now on."""
+        ...
+
+    def drop_sources(self, refs: Sequence[SourceRef]) -> None:
+        """Forget source entities and what they wanted; the target entities stay known."""
+        ...
+
+    def wants_of(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, Sequence[WantRecord]]:
+        """Return what source entities want, by ref, in order of rank."""
+        ...
+
+    def wanters_of(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, Sequence[WantRecord]]:
+        """Return who wants target entities, in order of rank."""
+        ...
+
+    def related_among(self, keys: Sequence[TargetKey]) -> set[TargetKey]:
+        """Return those keys that some want relates to."""
+        ...
+
+    def targets(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
+        """Look target entities up."""
+        ...
+
+    def acknowledge(self, records: Sequence[TargetRecord]) -> None:
+        """Note what Port took, or was seen to hold."""
+        ...
+
+    def drop_targets(self, keys: Sequence[TargetKey]) -> None:
+        """Forget target entities: they are gone from Port."""
+        ...
+
+    def count_targets(self) -> int:
+        """Count the target entities known to be at Port."""
+        ...
+
+    def note_owned(self, keys: Sequence[TargetKey], *, number: int) -> None:
+        """Note that Port lists these as ours in this pass. Listings of earlier passes are forgotten."""
+        ...
+
+    def count_owned(self, *, number: int) -> int:
+        """Count what Port listed as ours in this pass."""
+        ...
+
+    def unowned(self, *, number: int) -> Iterator[TargetKey]:
+        """Yield target entities that were acknowledged and are wanted, but that Port did not list in this pass."""
+        ...
+
+    def unwanted_owned(self, *, number: int) -> Iterator[TargetKey]:
+        """Yield what Port listed as ours in this pass and nobody wants."""
+        ...
+
+    def unwanted_targets(self) -> Iterator[TargetKey]:
+        """Yield known target entities that nobody wants."""
+        ...
+
+    def scratch(self) -> "Ledger":
+        """Return a copy that may be changed without changing this one; close it when done."""
+        ...
+
+    def close(self) -> None:
+        """Close the ledger and let go of its lock."""
         ...
