@@ -147,7 +147,7 @@ def is_ipv6(text: str) -> bool:
 def is_yaml(text: str) -> bool:
     """Text that a YAML parser reads to its end; tags are not resolved."""
     try:
-        for _event in yaml.parse(text, Loader=_YAML_LOADER):
+        for _document in yaml.compose_all(text, Loader=_YAML_LOADER):
             pass
     except yaml.YAMLError:
         return False

@@ -124,8 +124,6 @@ class Gate:
             return await handler(request)
         except PortProblem as problem:
             return _refuse(problem)
-        except web.HTTPForbidden as answered:
-            return answered
         except web.HTTPRequestEntityTooLarge:
             return _refuse(_too_large())
         except web.HTTPException:
@@ -171,5 +169,5 @@ async def same_site_only(request: web.Request, handler: Handler) -> web.StreamRe
     """Keep web pages of others from driving a stand-in that listens on the reader's own machine."""
     foreign = request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
     if foreign and request.path.startswith(ADMIN_PREFIX):
-        raise web.HTTPForbidden(text="not from another site")
+        raise PortProblem(403, "missing_permissions", "The routes of the stand-in itself are not for other sites")
     return await handler(request)
