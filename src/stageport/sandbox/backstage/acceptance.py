@@ -6,11 +6,10 @@ carries the error in its ``status``.
 
 import re
 from collections.abc import Callable, Iterator
-from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from stageport.model.entities import Json
+from stageport.sandbox.backstage.kinds import is_text, kind_problems
 
 _OBJECT_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _DNS_LABEL = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*")
@@ -18,46 +17,10 @@ _KIND = re.compile(r"[a-zA-Z][a-z0-9A-Z]*")
 _TAG = re.compile(r"[a-z0-9:+#]+(-[a-z0-9:+#]+)*")
 _VERSION = re.compile(r"[a-z0-9A-Z]+")
 _ROOT_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec"})
-_CORE = ("backstage.io/v1alpha1", "backstage.io/v1beta1")
 
 
 class RejectedError(ValueError):
     """The catalog does not take this descriptor; the message is what Backstage would log."""
-
-
-class _Kind(NamedTuple):
-    """What the schema of a kind asks of ``spec``: fields that must be there, texts, and lists of texts."""
-
-    versions: tuple[str, ...] = _CORE
-    required: tuple[str, ...] = ()
-    texts: tuple[str, ...] = ()
-    lists: tuple[str, ...] = ()
-
-
-_KINDS = MappingProxyType(
-    {
-        "Component": _Kind(
-            required=("type", "lifecycle", "owner"),
-            texts=("type", "lifecycle", "owner", "system", "subcomponentOf"),
-            lists=("providesApis", "consumesApis", "dependsOn"),
-        ),
-        "API": _Kind(
-            required=("type", "lifecycle", "owner", "definition"),
-            texts=("type", "lifecycle", "owner", "system", "definition"),
-        ),
-        "Resource": _Kind(required=("type", "owner"), texts=("type", "owner", "system"), lists=("dependsOn",)),
-        "System": _Kind(required=("owner",), texts=("owner", "domain", "type")),
-        "Domain": _Kind(required=("owner",), texts=("owner", "subdomainOf", "type")),
-        "Group": _Kind(required=("type", "children"), texts=("type", "parent"), lists=("children", "members")),
-        "User": _Kind(required=("memberOf",), lists=("memberOf",)),
-        "Location": _Kind(texts=("type", "target"), lists=("targets",)),
-        "Template": _Kind(
-            versions=("scaffolder.backstage.io/v1beta3",), required=("type", "steps"), texts=("type", "owner")
-        ),
-    }
-)
-_KNOWN = MappingProxyType({kind.lower(): kind for kind in _KINDS})
-_KINDS_WITHOUT_NEED_OF_SPEC = frozenset({"Template"})
 
 
 def check_descriptor(entity: Json) -> None:
@@ -86,26 +49,27 @@ def _problems(entity: Json) -> Iterator[str]:
     if not _fits(metadata["namespace"], _DNS_LABEL):
         yield _format_problem("metadata.namespace", metadata["namespace"])
     yield from _metadata_format_problems(metadata)
-    yield from _kind_problems(entity)
+    yield from kind_problems(entity)
+    yield from _casing_problems(entity)
 
 
 def _envelope_problems(entity: Json) -> Iterator[str]:
     for name in ("apiVersion", "kind"):
-        if not _is_text(entity.get(name)):
+        if not is_text(entity.get(name)):
             yield f"/{name} must be string"
     metadata = entity.get("metadata")
     if not isinstance(metadata, dict):
         yield "/metadata must be object"
-    elif not _is_text(metadata.get("name")):
+    elif not is_text(metadata.get("name")):
         yield "/metadata/name must be string"
-    elif not _is_text(metadata.get("namespace")):
+    elif not is_text(metadata.get("namespace")):
         yield "/metadata/namespace must be string"
     if "spec" in entity and not isinstance(entity["spec"], dict):
         yield "/spec must be object"
 
 
 def _metadata_shape_problems(metadata: Json) -> Iterator[str]:
-    if "title" in metadata and not _is_text(metadata["title"]):
+    if "title" in metadata and not is_text(metadata["title"]):
         yield "/metadata/title must be string"
     if "description" in metadata and not isinstance(metadata["description"], str):
         yield "/metadata/description must be string"
@@ -115,7 +79,7 @@ def _metadata_shape_problems(metadata: Json) -> Iterator[str]:
             yield f"/metadata/{name} must be object"
             continue
         yield from (f"/metadata/{name}/{key} must be string" for key in held if not isinstance(held[key], str))
-    for name, is_item in (("tags", _is_text), ("links", _is_link)):
+    for name, is_item in (("tags", is_text), ("links", _is_link)):
         items = metadata.get(name, [])
         if not isinstance(items, list):
             yield f"/metadata/{name} must be array"
@@ -138,61 +102,45 @@ def _metadata_format_problems(metadata: Json) -> Iterator[str]:
             yield _format_problem(f"links.{index}.url", link["url"])
 
 
-def _kind_problems(entity: Json) -> Iterator[str]:
-    known = _KNOWN.get(entity["kind"].lower())
-    if known is None:
-        return
-    rules = _KINDS[known]
-    if known != entity["kind"] or entity["apiVersion"] not in rules.versions:
-        yield (
-            f"No processor recognized the entity {entity['kind']}:{entity['metadata']['name']} as valid, "
-            "possibly caused by a foreign kind or apiVersion"
-        )
-    if "spec" not in entity:
-        yield "<root> must have required property 'spec'"
-        return
-    spec = entity["spec"]
-    yield from (f"/spec must have required property '{name}'" for name in rules.required if name not in spec)
-    yield from (f"/spec/{name} must be string" for name in rules.texts if name in spec and not _is_text(spec[name]))
-    for name in rules.lists:
-        if name in spec and not (isinstance(spec[name], list) and all(_is_text(item) for item in spec[name])):
-            yield f"/spec/{name} must be array"
-    yield from _profile_problems(entity["kind"], spec)
+def _casing_problems(entity: Json) -> Iterator[str]:
+    """Find keys that the search index, which knows no casing, cannot tell apart."""
+    casings: dict[str, set[str]] = {}
+    for key in _index_keys("", entity):
+        casings.setdefault(key.lower(), set()).add(key)
+    doubled = ", ".join(f"'{lower}'" for lower, keys in casings.items() if len(keys) > 1)
+    if doubled:
+        yield f"Entity has duplicate keys that vary only in casing, {doubled}"
 
 
-def _profile_problems(kind: str, spec: Json) -> Iterator[str]:
-    if kind not in ("User", "Group") or "profile" not in spec:
-        return
-    profile = spec["profile"]
-    if not isinstance(profile, dict):
-        yield "/spec/profile must be object"
-        return
-    for name in ("displayName", "email", "picture"):
-        if name in profile and not _is_text(profile[name]):
-            yield f"/spec/profile/{name} must be string"
+def _index_keys(path: str, value: Json) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _index_keys(path, item)
+    elif isinstance(value, dict):
+        for key, held in value.items():
+            yield from _index_keys(f"{path}.{key}" if path else key, held)
+    else:
+        yield path
 
 
 def _format_problem(field: str, value: Json) -> str:
     return f'"{field}" is not valid; found "{value}".'
 
 
-def _is_text(value: Json) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _is_link(value: Json) -> bool:
-    return (
-        isinstance(value, dict)
-        and _is_text(value.get("url"))
-        and all(_is_text(value[name]) and value[name].strip() for name in ("title", "icon", "type") if name in value)
-    )
+    if not isinstance(value, dict) or not is_text(value.get("url")):
+        return False
+    named = all(is_text(value[name]) for name in ("title", "icon", "type") if name in value)
+    return named and all(value[name].strip() for name in ("title", "icon") if name in value)
 
 
 def _is_url(text: str) -> bool:
+    """Tell whether this is an absolute URL; those of the web need a host, ``mailto:`` and the like do not."""
     try:
-        return bool(urlsplit(text).scheme)
+        parts = urlsplit(text)
     except ValueError:
         return False
+    return bool(parts.scheme) and (parts.scheme not in ("http", "https", "ftp", "ws", "wss") or bool(parts.netloc))
 
 
 def _fits(value: Json, pattern: re.Pattern[str]) -> bool:

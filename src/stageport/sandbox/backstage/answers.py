@@ -108,22 +108,29 @@ def broken_answer(body: bytes) -> web.Response:
 
 
 def entity_answer(request: web.Request, body: bytes) -> web.Response:
-    """Answer with one entity as it is stored: with a length, and no ETag."""
-    return compressed(request, web.Response(body=body, headers={"Content-Type": _JSON}), size=len(body))
+    """Answer with one entity as it is stored: chunked, with no ETag."""
+    answer = web.Response(body=body, headers={"Content-Type": _JSON})
+    answer.enable_chunked_encoding()
+    return compressed(request, answer)
 
 
-def empty_answer(status: int, **headers: str) -> web.Response:
+def empty_answer(status: int) -> web.Response:
     """Answer without a body, as routes do that say nothing, and as everything that has no route."""
-    return web.Response(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return web.Response(status=status)
 
 
 def compressed(request: web.Request, answer: web.Response, *, size: int | None = None) -> web.Response:
     """Compress where the client asks for it and the body is worth it; one of unknown length always is."""
     answer.headers["Vary"] = "Accept-Encoding"
     if size is None or size >= _COMPRESSED_FROM:
-        accepted = request.headers.get("Accept-Encoding", "").lower()
-        for coding in _CODINGS:
-            if coding.value in accepted:
-                answer.enable_compression(coding)
-                break
+        coding = _coding(request.headers.get("Accept-Encoding", ""))
+        if coding is not None:
+            answer.enable_compression(coding)
     return answer
+
+
+def _coding(accepted: str) -> web.ContentCoding | None:
+    """Choose among the codings that a client accepts. Backstage would take Brotli first, which is not at hand here."""
+    offers = (part.lower().partition(";") for part in accepted.split(","))
+    wanted = {name.strip() for name, _, weight in offers if weight.strip() not in ("q=0", "q=0.0")}
+    return next((coding for coding in _CODINGS if coding.value in wanted or "*" in wanted), None)

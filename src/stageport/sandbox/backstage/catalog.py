@@ -7,7 +7,6 @@ Tests and the demo change it as an entity provider would, with ``put`` and ``del
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -24,11 +23,10 @@ from stageport.sandbox.backstage.processing import (
     stitch,
     unstitch,
 )
-from stageport.sandbox.backstage.relations import Relation, RelationGraph, declared_relations, entity_ref
+from stageport.sandbox.backstage.relations import Relation, RelationGraph, RelationReader, entity_ref
 
 
-@dataclass(frozen=True, slots=True)
-class FinalEntity:
+class FinalEntity(msgspec.Struct, frozen=True, gc=False):
     """One entity as the catalog serves it; ``body`` is its JSON. ``kind`` is in the entity's own casing."""
 
     ref: SourceRef
@@ -56,6 +54,7 @@ class Catalog:
         self.order = UidOrder()
         self._entities: dict[SourceRef, FinalEntity] = {}
         self._by_uid: dict[str, FinalEntity] = {}
+        self._reader = RelationReader()
         self._graph = RelationGraph()
         self._added: dict[SourceRef, list[Relation]] = {}
         self._chance = random.Random(seed)  # noqa: S311 - uids that can be told again, no secrets
@@ -107,7 +106,7 @@ class Catalog:
         ref = entity_ref(descriptor)
         try:
             processed = process_descriptor(descriptor)
-            relations = [*declared_relations(processed), *self._added.get(ref, ())]
+            relations = self._relations(ref, processed)
         except ValueError as error:
             return self._reject(ref, str(error))
         self.rejected.pop(ref, None)
@@ -185,30 +184,35 @@ class Catalog:
 
     def load(self, descriptors: Iterable[Descriptor]) -> None:
         """Put many at once: each entity is finished once, when all relations are known."""
+        self.load_processed(self._accepted(descriptors))
+
+    def load_processed(self, entities: Iterable[Json]) -> None:
+        """Put many at once that are processed already; only their refs are still looked at."""
         pending: dict[SourceRef, bytes] = {}
-        for descriptor in descriptors:
-            ref = entity_ref(descriptor)
+        for processed in entities:
+            ref = entity_ref(processed)
             try:
-                processed = process_descriptor(descriptor)
-                relations = declared_relations(processed)
+                self._graph.declare(ref, self._relations(ref, processed))
             except ValueError as error:
                 self._reject(ref, str(error))
-                continue
-            self._graph.declare(ref, relations)
-            pending[ref] = msgspec.json.encode(processed)
-        self.load_processed((ref, msgspec.json.decode(body)) for ref, body in pending.items())
-
-    def load_processed(self, entities: Iterable[tuple[SourceRef, Json]]) -> None:
-        """Finish entities whose relations are declared already."""
-        for ref, processed in entities:
+            else:
+                pending[ref] = msgspec.json.encode(processed)
+        for ref in list(pending):
             known = self._entities.get(ref)
+            processed = msgspec.json.decode(pending.pop(ref))
             self._store(ref, processed, uid=known.uid if known else self._new_uid(), condition=HEALTHY)
 
-    def declare(self, ref: SourceRef, relations: list[Relation]) -> None:
-        """Declare the relations of an entity that ``load_processed`` is to finish."""
-        self._graph.declare(ref, relations)
-
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _accepted(self, descriptors: Iterable[Descriptor]) -> Iterator[Json]:
+        for descriptor in descriptors:
+            try:
+                yield process_descriptor(descriptor)
+            except RejectedError as error:
+                self._reject(entity_ref(descriptor), str(error))
+
+    def _relations(self, ref: SourceRef, processed: Json) -> list[Relation]:
+        return [*self._reader.declared(processed), *self._added.get(ref, ())]
 
     def _store(self, ref: SourceRef, processed: Json, *, uid: str, condition: Condition) -> None:
         own_etag = bool(processed["metadata"].get("etag"))

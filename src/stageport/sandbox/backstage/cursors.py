@@ -40,14 +40,18 @@ class Cursor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     total_items: int | float | None = None
 
 
-def encode_cursor(cursor: Cursor) -> str:
-    """Write a cursor."""
-    return base64.b64encode(msgspec.json.encode(_plain(cursor))).decode()
+def encode_cursor(cursor: Cursor, *, reread: bool) -> str:
+    """Write a cursor; one made from a cursor that was ``reread`` has its query in another place."""
+    document = _plain(cursor)
+    if reread and "query" in document:
+        tail = {name: document.pop(name) for name in ("query", "firstSortFieldValues", "totalItems")}
+        document.update(tail)
+    return base64.b64encode(msgspec.json.encode(document)).decode()
 
 
-def _plain(cursor: Cursor) -> Json:
+def _plain(cursor: Cursor) -> dict[str, Json]:
     """Turn a cursor into the JSON that Backstage writes: absent where undefined, present where empty."""
-    document: Json = {
+    document: dict[str, Json] = {
         "orderFields": [msgspec.to_builtins(item) for item in cursor.order_fields],
         "isPrevious": bool(cursor.is_previous),
     }

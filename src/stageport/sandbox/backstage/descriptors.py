@@ -11,6 +11,7 @@ import yaml
 
 from stageport.model.entities import Json
 from stageport.model.errors import SettingsError
+from stageport.sandbox.backstage.placeholders import reading_beside, resolve_placeholders
 
 Descriptor = dict[str, Json]
 """One entity as written: apiVersion, kind, metadata, spec."""
@@ -85,9 +86,10 @@ def descriptors_from(path: Path) -> list[Descriptor]:
     names = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
     found: list[Descriptor] = []
     for name in names:
-        location = f"file:{name.resolve()}"
+        location, read = f"file:{name.resolve()}", reading_beside(name)
         found.extend(
-            located(entity, location=location) for entity in read_descriptors(name.read_text("utf-8"), origin=str(name))
+            located(resolve_placeholders(entity, read=read), location=location)
+            for entity in read_descriptors(name.read_text("utf-8"), origin=str(name))
         )
     return found
 

@@ -5,7 +5,6 @@ lists of refs and checks the result. *Stitching* adds what only the catalog as a
 processing errors, and the etag over all of it.
 """
 
-import copy
 import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,13 +15,11 @@ from stageport.model.entities import Json
 from stageport.model.refs import DEFAULT_NAMESPACE
 from stageport.sandbox.backstage.acceptance import RejectedError, check_descriptor
 from stageport.sandbox.backstage.descriptors import Descriptor
+from stageport.sandbox.backstage.locations import LOCATION, NOWHERE, ORIGIN, defuse_scripts, location_annotations
+from stageport.sandbox.backstage.placeholders import resolve_placeholders
 from stageport.sandbox.backstage.relations import Relation
 
 ORPHAN = "backstage.io/orphan"
-_LOCATION = "backstage.io/managed-by-location"
-_ORIGIN = "backstage.io/managed-by-origin-location"
-_VIEW_URL = "backstage.io/view-url"
-_NOWHERE = "file:/sandbox/catalog-info.yaml"
 
 # BuiltinKindsEntityProcessor.preProcessEntity sorts these, so that a reordered list is no change.
 _SORTED_FIELDS = ("providesApis", "consumesApis", "dependsOn", "dependencyOf", "memberOf", "children", "members")
@@ -56,7 +53,7 @@ def process_descriptor(descriptor: Descriptor) -> Json:
     metadata = descriptor.get("metadata")
     if not isinstance(metadata, dict):
         raise RejectedError("/metadata must be object")
-    entity = copy.deepcopy(descriptor)
+    entity = resolve_placeholders(descriptor)
     metadata = {key: value for key, value in entity["metadata"].items() if key not in ("uid", "annotations")}
     namespace = {} if "namespace" in metadata else {"namespace": DEFAULT_NAMESPACE}
     merged = {**namespace, "annotations": _annotations(entity["metadata"].get("annotations")), **metadata}
@@ -71,12 +68,8 @@ def _annotations(written: Json) -> Json:
         written = {}
     if not isinstance(written, dict):
         raise RejectedError("metadata.annotations must be a valid object")
-    location = written.get(_LOCATION, _NOWHERE)
-    made = {_LOCATION: location, _ORIGIN: written.get(_ORIGIN, location)}
-    if isinstance(location, str) and location.startswith("url:"):
-        # A host that no SCM integration knows gets no edit-url and no source-location.
-        made[_VIEW_URL] = location.removeprefix("url:")
-    return {**made, **written}
+    location = written.get(LOCATION, NOWHERE)
+    return {**location_annotations(location, origin=written.get(ORIGIN, location)), **written}
 
 
 def _sort_refs(spec: Json) -> None:
@@ -103,7 +96,8 @@ def stitch(entity: Json, *, uid: str, relations: Sequence[Relation], condition: 
     metadata["uid"] = uid
     if condition.orphan:
         metadata["annotations"][ORPHAN] = "true"
-    entity["relations"] = [{"type": relation.type, "targetRef": relation.target} for relation in relations]
+    defuse_scripts(metadata["annotations"])
+    entity["relations"] = relations
     if condition.errors:
         entity["status"] = {"items": [_status_item(error) for error in condition.errors]}
     if not metadata.get("etag"):

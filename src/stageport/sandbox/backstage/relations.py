@@ -5,20 +5,23 @@ the entity that wrote the field, and goes when that entity goes. An entity lists
 whoever wrote it and whether or not its target exists.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
 
 from stageport.model.entities import Json
 from stageport.model.refs import DEFAULT_NAMESPACE, SourceRef, source_ref
 from stageport.sandbox.backstage.refs import parse_entity_ref
 
 
-class Relation(NamedTuple):
-    """One relation as its source lists it."""
+class Relation(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One relation as its source lists it, and as JSON has it."""
 
     type: str
-    target: SourceRef
+    target: SourceRef = msgspec.field(name="targetRef")
 
 
 class _Field(NamedTuple):
@@ -75,65 +78,67 @@ def entity_ref(entity: Json) -> SourceRef:
     return source_ref(entity["kind"], metadata.get("namespace"), metadata["name"])
 
 
-def declared_relations(entity: Json) -> list[Relation]:
-    """Return the relations that an entity's own fields declare, as it lists them itself.
+class RelationReader:
+    """Reads relations from the fields of entities; what recurs (owners, systems) is read once and shared."""
 
-    Raises:
-        ValueError: a field holds something that is no entity ref.
-    """
-    spec = entity.get("spec") or {}
-    namespace = entity["metadata"].get("namespace") or DEFAULT_NAMESPACE
-    return [
-        Relation(field.relation, parse_entity_ref(text, default_kind=field.default_kind, default_namespace=namespace))
-        for field in _FIELDS.get(entity["kind"], _OTHER_KINDS)
-        for text in _texts(spec.get(field.name))
-    ]
+    def __init__(self) -> None:
+        self._read = lru_cache(maxsize=100_000)(_relation)
+
+    def declared(self, entity: Json) -> list[Relation]:
+        """Return the relations that an entity's own fields declare, as it lists them itself.
+
+        Raises:
+            ValueError: a field holds something that is no entity ref.
+        """
+        spec = entity.get("spec") or {}
+        namespace = entity["metadata"].get("namespace") or DEFAULT_NAMESPACE
+        return [
+            self._read(field, text, namespace)
+            for field in _FIELDS.get(entity["kind"], _OTHER_KINDS)
+            if field.name in spec
+            for text in _texts(spec[field.name])
+        ]
 
 
-def _texts(value: Json) -> Iterator[str]:
+def _relation(field: _Field, text: str, namespace: str) -> Relation:
+    ref = parse_entity_ref(text, default_kind=field.default_kind, default_namespace=namespace)
+    return Relation(field.relation, ref)
+
+
+def _texts(value: Json) -> Iterable[str]:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        yield from (item for item in value if isinstance(item, str))
+        return (value,)
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else ()
 
 
 class RelationGraph:
     """All relations of a catalog, kept by the entity that declared them."""
 
     def __init__(self) -> None:
-        self._declared: dict[SourceRef, Sequence[Relation]] = {}
-        self._listed: dict[SourceRef, dict[Relation, int]] = {}
+        self._declared: dict[SourceRef, tuple[Relation, ...]] = {}
+        self._listed: dict[SourceRef, list[Relation]] = {}
 
     def declare(self, ref: SourceRef, relations: Sequence[Relation]) -> set[SourceRef]:
         """Replace what an entity declares; return whose lists of relations changed by that."""
-        before = set(self._declared.get(ref, ()))
-        after = set(relations)
+        before, after = set(self._declared.pop(ref, ())), set(relations)
         if after:
             self._declared[ref] = tuple(after)
-        else:
-            self._declared.pop(ref, None)
         for gone in before - after:
             self._drop(ref, gone)
             self._drop(gone.target, Relation(INVERSE[gone.type], ref))
         for new in after - before:
-            self._list(ref, new)
-            self._list(new.target, Relation(INVERSE[new.type], ref))
+            # Both sides may declare the same pair (memberOf and members): it stays until neither does.
+            self._listed.setdefault(ref, []).append(new)
+            self._listed.setdefault(new.target, []).append(Relation(INVERSE[new.type], ref))
         changed = before ^ after
         return {relation.target for relation in changed} | ({ref} if changed else set())
 
     def listed(self, ref: SourceRef) -> list[Relation]:
         """Return what an entity lists, by type and then by target, as Backstage sorts them."""
-        return sorted(self._listed.get(ref, ()))
-
-    def _list(self, ref: SourceRef, relation: Relation) -> None:
-        # Both sides may declare the same pair (memberOf and members): it stays until neither does.
-        counts = self._listed.setdefault(ref, {})
-        counts[relation] = counts.get(relation, 0) + 1
+        return sorted(set(self._listed.get(ref, ())))
 
     def _drop(self, ref: SourceRef, relation: Relation) -> None:
-        counts = self._listed[ref]
-        counts[relation] -= 1
-        if not counts[relation]:
-            del counts[relation]
-        if not counts:
+        held = self._listed[ref]
+        held.remove(relation)
+        if not held:
             del self._listed[ref]

@@ -5,6 +5,7 @@ there but equals nothing. Nothing is indexed ahead: a catalog of 100,000 entitie
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from stageport.model.entities import Json
 from stageport.sandbox.backstage.catalog import FinalEntity
@@ -83,5 +84,15 @@ def _text(value: Json) -> str | None:
     """Write a value as JavaScript's ``String`` does."""
     if value is None:
         return None
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = _number_text(value) if isinstance(value, float) else str(value)
     return text if len(text) <= _LONGEST else None
+
+
+def _number_text(number: float) -> str:
+    """Write a fraction: in digits from a millionth on, with a bare exponent below."""
+    if 1e-6 <= abs(number) < 1e21:
+        return f"{Decimal(repr(number)):f}"
+    mantissa, _, exponent = repr(number).partition("e")
+    return f"{mantissa}e{int(exponent):+d}" if exponent else mantissa

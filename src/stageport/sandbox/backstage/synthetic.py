@@ -1,24 +1,23 @@
 """Synthetic catalogs of any size: the same entities for the same seed, about 2.8 kB each, densely related.
 
-The shares of the kinds are those of the catalog on which Port's own integration was measured. Entity number *i* of a
-kind depends on the seed and *i* alone, so that a catalog is built in two light passes: one declares the relations,
-the other makes the entities and finishes them, one at a time.
+The shares of the kinds are those of the catalog on which Port's own integration was measured. A descriptor is made
+exactly as processing would leave it, so that a large catalog can be built without processing any.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from stageport.model.entities import Json
 from stageport.sandbox.backstage.catalog import Catalog
 from stageport.sandbox.backstage.descriptors import Descriptor
-from stageport.sandbox.backstage.relations import declared_relations, entity_ref
 
 _SHARES = MappingProxyType(
     {"Component": 45, "API": 20, "Resource": 15, "User": 10, "System": 4, "Group": 3, "Location": 2, "Domain": 1}
 )
 _OTHER_NAMESPACE = "labs"
 _MASK = (1 << 64) - 1
+_LOW = 1 << 40
 
 _SUBJECTS = (
     "billing",
@@ -82,60 +81,62 @@ _CODA = (
 
 
 class _Chance:
-    """A few draws that depend on seed, kind and number alone (splitmix64, a generator without state to set up)."""
+    """A few draws that depend on seed, salt and number alone: digits of one large, well mixed number."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_pool", "_source")
 
     def __init__(self, seed: int, salt: int, number: int) -> None:
-        self._state = (seed * 0x9E3779B97F4A7C15 + salt * 0xD1B54A32D192ED03 + number * 0x8CB92BA72F3D8DD7) & _MASK
+        self._source = (seed * 0x9E3779B97F4A7C15 + salt * 0xD1B54A32D192ED03 + number * 0x8CB92BA72F3D8DD7) & _MASK
+        self._pool = 0
 
     def below(self, limit: int) -> int:
         """Draw a whole number from 0 up to, not including, the limit."""
-        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
-        bits = ((self._state ^ (self._state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
-        return (bits ^ (bits >> 31)) % limit
+        if self._pool < _LOW:
+            self._refill()
+        self._pool, drawn = divmod(self._pool, limit)
+        return drawn
+
+    def _refill(self) -> None:
+        """Mix the source twice, as splitmix64 does."""
+        for _ in range(2):
+            self._source = (self._source + 0x9E3779B97F4A7C15) & _MASK
+            bits = ((self._source ^ (self._source >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+            bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
+            self._pool = (self._pool << 64) | (bits ^ (bits >> 31))
 
 
 class _World(NamedTuple):
-    """How many entities of each kind there are, which is all that refs between them need."""
+    """Which entities there are: their names and full refs, by kind and number, which is all that refs need."""
 
     seed: int
-    counts: dict[str, int]
+    names: Mapping[str, Sequence[str]]
+    refs: Mapping[str, Sequence[str]]
 
-    def number(self, chance: _Chance, kind: str) -> int | None:
-        """Pick an entity of a kind; None when there is none."""
-        count = self.counts[kind]
-        return chance.below(count) if count else None
+    def one(self, chance: _Chance, kind: str) -> str | None:
+        """Pick the name of an entity of a kind; None when there is none."""
+        names = self.names[kind]
+        return names[chance.below(len(names))] if names else None
 
     def some(self, chance: _Chance, kind: str, most: int) -> list[str]:
         """Pick from none to ``most`` entities of a kind, as full refs, sorted."""
-        if not self.counts[kind]:
+        refs = self.refs[kind]
+        if not refs:
             return []
-        picked = {chance.below(self.counts[kind]) for _ in range(chance.below(most + 1))}
-        return sorted(f"{kind.lower()}:{_namespace(kind, number)}/{_name(kind, number)}" for number in picked)
+        return sorted({refs[chance.below(len(refs))] for _ in range(chance.below(most + 1))})
 
 
 def synthetic_descriptors(count: int, *, seed: int = 0) -> Iterator[Descriptor]:
     """Yield descriptors of a synthetic catalog."""
     world = _world(count, seed)
-    for kind, number in _numbers(world):
-        yield _entity(world, kind, number)
+    for kind, names in world.names.items():
+        for number in range(len(names)):
+            yield _entity(world, kind, number)
 
 
 def synthetic_catalog(count: int, *, seed: int = 0) -> Catalog:
-    """Build a synthetic catalog: what ``Catalog(synthetic_descriptors(…))`` would be, in half the time."""
-    world = _world(count, seed)
+    """Build a synthetic catalog: what ``Catalog(synthetic_descriptors(…))`` is, without checking the descriptors."""
     catalog = Catalog(seed=seed)
-    for kind, number in _numbers(world):
-        outline = {
-            "kind": kind,
-            "metadata": {"namespace": _namespace(kind, number), "name": _name(kind, number)},
-            "spec": _SPECS[kind](world, number),
-        }
-        catalog.declare(entity_ref(outline), declared_relations(outline))
-    entities = (_entity(world, kind, number) for kind, number in _numbers(world))
-    catalog.load_processed((entity_ref(entity), entity) for entity in entities)
+    catalog.load_processed(synthetic_descriptors(count, seed=seed))
     return catalog
 
 
@@ -145,13 +146,12 @@ def _world(count: int, seed: int) -> _World:
     by_remainder = sorted(_SHARES, key=lambda kind: -(count * _SHARES[kind] % 100))
     for kind in by_remainder[: count - sum(counts.values())]:
         counts[kind] += 1
-    return _World(seed, counts)
-
-
-def _numbers(world: _World) -> Iterator[tuple[str, int]]:
-    for kind, count in world.counts.items():
-        for number in range(count):
-            yield kind, number
+    names = {kind: [_name(kind, number) for number in range(counts[kind])] for kind in counts}
+    refs = {
+        kind: [f"{kind.lower()}:{_namespace(kind, number)}/{name}" for number, name in enumerate(names[kind])]
+        for kind in names
+    }
+    return _World(seed, names, refs)
 
 
 def _name(kind: str, number: int) -> str:
@@ -165,7 +165,7 @@ def _namespace(kind: str, number: int) -> str:
 def _entity(world: _World, kind: str, number: int) -> Descriptor:
     """Make an entity exactly as processing would leave it, key order included."""
     chance = _Chance(world.seed, len(kind) * 31 + ord(kind[0]), number)
-    name = _name(kind, number)
+    name = world.names[kind][number]
     language, tier = _LANGUAGES[chance.below(8)], _TIERS[chance.below(4)]
     source = f"https://git.example.com/acme/{name}"
     location = f"url:{source}/blob/main/catalog-info.yaml"
@@ -232,10 +232,8 @@ def _owner(world: _World, chance: _Chance) -> str:
     """Write an owner as people do: mostly a bare name, at times a full ref, at times a user."""
     style = chance.below(20)
     kind = "User" if style == 0 else "Group"
-    number = world.number(chance, kind)
-    if number is None:
-        return "nobody"
-    return f"{kind.lower()}:default/{_name(kind, number)}" if style < 5 else _name(kind, number)
+    name = world.one(chance, kind) or "nobody"
+    return f"{kind.lower()}:default/{name}" if style < 5 else name
 
 
 def _owned(world: _World, kind: str, number: int) -> tuple[_Chance, dict[str, Json]]:
@@ -246,18 +244,17 @@ def _owned(world: _World, kind: str, number: int) -> tuple[_Chance, dict[str, Js
     if foreign and ":" not in owner:
         owner = f"group:default/{owner}"
     spec: dict[str, Json] = {"lifecycle": _LIFECYCLES[chance.below(4)], "owner": owner}
-    system = world.number(chance, "System")
+    system = world.one(chance, "System")
     if system is not None and number % 20 != 3:
-        in_full = foreign or number % 20 == 5
-        spec["system"] = f"system:default/{_name('System', system)}" if in_full else _name("System", system)
+        spec["system"] = f"system:default/{system}" if foreign or number % 20 == 5 else system
     return chance, spec
 
 
 def _component(world: _World, number: int) -> Json:
     chance, spec = _owned(world, "Component", number)
     spec = {"type": _COMPONENT_TYPES[chance.below(4)], **spec}
-    if number and number % 20 == 9:
-        spec["subcomponentOf"] = f"component:{_namespace('Component', number - 1)}/{_name('Component', number - 1)}"
+    if number % 20 == 9:
+        spec["subcomponentOf"] = world.refs["Component"][number - 1]
     lists = {
         "providesApis": world.some(chance, "API", 2),
         "consumesApis": world.some(chance, "API", 3),
@@ -268,8 +265,8 @@ def _component(world: _World, number: int) -> Json:
 
 def _api(world: _World, number: int) -> Json:
     chance, spec = _owned(world, "API", number)
-    name = _name("API", number)
-    return {"type": _API_TYPES[chance.below(4)], **spec, "definition": _DEFINITION.replace("NAME", name)}
+    definition = _DEFINITION.replace("NAME", world.names["API"][number])
+    return {"type": _API_TYPES[chance.below(4)], **spec, "definition": definition}
 
 
 _DEFINITION = """openapi: 3.0.3
@@ -308,43 +305,38 @@ def _resource(world: _World, number: int) -> Json:
 
 def _user(world: _World, number: int) -> Json:
     chance = _Chance(world.seed, 7, number)
-    name = _name("User", number)
-    groups = sorted({_name("Group", group) for _ in range(2) if (group := world.number(chance, "Group")) is not None})
+    name = world.names["User"][number]
     profile = {
         "displayName": name.replace("-", " ").title(),
         "email": f"{name}@example.com",
         "picture": f"https://people.example.com/{name}.png",
     }
-    return {"profile": profile, "memberOf": groups}
+    groups = {group for _ in range(2) if (group := world.one(chance, "Group")) is not None}
+    return {"profile": profile, "memberOf": sorted(groups)}
 
 
 def _system(world: _World, number: int) -> Json:
     chance = _Chance(world.seed, 8, number)
-    domain = world.number(chance, "Domain")
+    domain = world.one(chance, "Domain")
     spec = {"owner": _owner(world, chance)}
-    return spec if domain is None else {**spec, "domain": _name("Domain", domain)}
+    return spec if domain is None else {**spec, "domain": domain}
 
 
-def _group(_world: _World, number: int) -> Json:
-    name = _name("Group", number)
-    spec: dict[str, Json] = {"type": _GROUP_TYPES[number % 4]}
-    spec["profile"] = {"displayName": name.replace("-", " ").title(), "email": f"{name}@example.com"}
-    if number:
-        spec["parent"] = _name("Group", (number - 1) // 5)
-    return {**spec, "children": []}
+def _group(world: _World, number: int) -> Json:
+    names = world.names["Group"]
+    profile = {"displayName": names[number].replace("-", " ").title(), "email": f"{names[number]}@example.com"}
+    parent = {"parent": names[(number - 1) // 5]} if number else {}
+    return {"type": _GROUP_TYPES[number % 4], "profile": profile, **parent, "children": []}
 
 
-def _location(_world: _World, number: int) -> Json:
-    name = _name("Location", number)
-    return {
-        "type": "url",
-        "targets": [f"https://git.example.com/acme/{name}/blob/main/parts/{part}.yaml" for part in range(3)],
-    }
+def _location(world: _World, number: int) -> Json:
+    source = f"https://git.example.com/acme/{world.names['Location'][number]}/blob/main/parts"
+    return {"type": "url", "targets": [f"{source}/{part}.yaml" for part in range(3)]}
 
 
 def _domain(world: _World, number: int) -> Json:
     spec = {"owner": _owner(world, _Chance(world.seed, 9, number))}
-    return {**spec, "subdomainOf": _name("Domain", number // 2)} if number % 2 else spec
+    return {**spec, "subdomainOf": world.names["Domain"][number // 2]} if number % 2 else spec
 
 
 _SPECS = MappingProxyType(

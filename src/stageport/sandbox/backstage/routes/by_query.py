@@ -85,7 +85,8 @@ def _answer(
         view.turn_page()
     page = view.reader.read(query)
     total = page.total + view.traps.count_off_by
-    tail = b',"totalItems":%s,"pageInfo":%s}' % (msgspec.json.encode(total), msgspec.json.encode(_page_info(page)))
+    info = _page_info(query, page)
+    tail = b',"totalItems":%s,"pageInfo":%s}' % (msgspec.json.encode(total), msgspec.json.encode(info))
     bodies = view.encoded(_deceive(view, query, page), fields)
     return view.answer_list(request, bodies, fields, head=b'{"items":', tail=tail)
 
@@ -99,12 +100,12 @@ def _deceive(view: CatalogView, query: EntitiesQuery, page: EntitiesPage) -> Seq
     return entities[::-1] if traps.reversed_pages else entities
 
 
-def _page_info(page: EntitiesPage) -> Mapping[str, str]:
-    info = {}
+def _page_info(query: EntitiesQuery, page: EntitiesPage) -> Mapping[str, str]:
+    info, reread = {}, query.cursor is not None
     if page.next_cursor is not None:
-        info["nextCursor"] = encode_cursor(page.next_cursor)
+        info["nextCursor"] = encode_cursor(page.next_cursor, reread=reread)
     if page.previous_cursor is not None:
-        info["prevCursor"] = encode_cursor(page.previous_cursor)
+        info["prevCursor"] = encode_cursor(page.previous_cursor, reread=reread)
     return info
 
 

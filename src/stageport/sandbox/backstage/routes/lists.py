@@ -66,6 +66,8 @@ def _ordered(
     entities = selection.entities(predicate)
     if not order:
         return sorted(entities, key=lambda entity: entity.ref) if windowed else entities
+    if windowed and len(order) > 1:
+        return _ordered_by_all(entities, order)
     by_uid = {entity.uid: entity for entity in entities}
     first = order[0]
     rows = list(selection.sorted_values(predicate, first.field.lower()))
@@ -78,6 +80,16 @@ def _ordered(
         return with_field
     placed = {uid for _, uid in rows}
     return [*with_field, *(entity for entity in entities if entity.uid not in placed)]
+
+
+def _ordered_by_all(entities: Sequence[FinalEntity], order: Sequence[_Order]) -> Sequence[FinalEntity]:
+    """Sort by several fields, of which each counts with its first value; what lacks one comes last."""
+    found = list(entities)
+    for direction, field in reversed(order):
+        values = {entity.uid: next(iter(Searchable(entity).values(field.lower())), None) for entity in found}
+        found.sort(key=lambda entity: values[entity.uid] or "", reverse=direction == "desc")
+        found.sort(key=lambda entity: values[entity.uid] is None)
+    return found
 
 
 def _parse_order(texts: Sequence[str] | None) -> list[_Order]:
@@ -103,7 +115,8 @@ def _parse_window(given: Mapping[str, Json]) -> _Window | None:
         raise InputError("Malformed after cursor, could not be parsed") from error
     for name in ("limit", "offset"):
         if name in place and not isinstance(place[name], int):
-            raise InputError(f"Malformed after cursor, {name} was not a number")
+            article = "an" if name == "limit" else "a"  # so it stands in Backstage
+            raise InputError(f"Malformed after cursor, {name} was not {article} number")
     return _Window(place.get("limit", given.get("limit")), place.get("offset", given.get("offset")))
 
 

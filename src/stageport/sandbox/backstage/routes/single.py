@@ -53,12 +53,15 @@ async def get_ancestry(view: CatalogView, request: web.Request, access: Access, 
     return json_answer(request, body % (msgspec.json.encode(ref), entity.body))
 
 
-async def post_refresh(_view: CatalogView, request: web.Request, access: Access) -> web.Response:
-    """Say 200 to any ref: the stand-in is never behind."""
+async def post_refresh(view: CatalogView, request: web.Request, access: Access) -> web.Response:
+    """Say 200 to every ref there is: the stand-in is never behind."""
     read_parameters(request, NOTHING)
-    check_body(await read_body(request, required=True), _REFRESH_BODY, closed=True)
+    body = await read_body(request, required=True)
+    check_body(body, _REFRESH_BODY, closed=True)
     if access is not Access.FULL:
         raise NotAllowedError
+    if body["entityRef"] not in view.catalog:
+        raise NotFoundError(f"Entity {body['entityRef']} not found")
     return empty_answer(200)
 
 
