@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from stageport.mapping.document import MappingDocument, Resource, parse_mapping
+from stageport.mapping.document import MappingDocument, Resource, SearchQuery, parse_mapping
 from stageport.mapping.expressions import rewrite_quotes
 
 
@@ -50,6 +50,21 @@ def blueprints_of(document: MappingDocument, kind: str) -> frozenset[str] | None
     """Return the blueprints that a kind's resources write to, None when not all of them are known beforehand."""
     names = [static_blueprint(resource) for resource in resources_of(document, kind)]
     return None if None in names else frozenset(name for name in names if name is not None)
+
+
+def searched_blueprints(document: MappingDocument) -> frozenset[str]:
+    """Return the blueprints whose target entities are only ever found by a search query, never named."""
+    searching: set[str] = set()
+    naming: set[str] = set()
+    for resource in document.resources:
+        name = static_blueprint(resource)
+        by_search = isinstance(resource.mappings.identifier, SearchQuery)
+        if name is None:
+            if not by_search:
+                return frozenset()  # any blueprint may be named by this one
+            continue
+        (searching if by_search else naming).add(name)
+    return frozenset(searching - naming)
 
 
 def probe_document(document: MappingDocument) -> MappingDocument:

@@ -15,7 +15,7 @@ numbers of docs/explanation/safety.md:
 Rules 7 and 8 (crashes, hostile expressions) are kept by ``sync`` and ``mapping``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from stageport.model.changes import Change, Hold, Operation
@@ -26,9 +26,9 @@ from stageport.model.refs import SourceRef, TargetKey
 class Evidence:
     """Everything the rules need to know of a pass.
 
-    ``empty_kinds`` are mapped kinds of which Backstage now shows nothing although Port holds target entities from
-    them. ``is_protected`` tells whether a source entity with a failed mapping may own a key, ``is_related`` whether
-    a desired target entity relates to it. ``released`` is a person's word that held deletes may happen.
+    ``emptied`` names the mapped kinds that a key may come from and of which Backstage now shows nothing.
+    ``is_protected`` tells whether a source entity with a failed mapping may own a key, ``is_related`` whether a
+    desired target entity relates to it. ``released`` is a person's word that held deletes may happen.
     """
 
     stale: Sequence[TargetKey]
@@ -36,7 +36,7 @@ class Evidence:
     sources: int
     threshold: float
     complete: bool
-    empty_kinds: Sequence[str] = ()
+    emptied: Callable[[TargetKey], Collection[str]] = lambda _: ()
     is_protected: Callable[[TargetKey], bool] = lambda _: False
     is_related: Callable[[TargetKey], bool] = lambda _: False
     released: bool = False
@@ -53,16 +53,23 @@ class Verdict:
 
 def judge_stale(evidence: Evidence) -> Verdict:
     """Apply the rules to every stale target entity."""
-    hold, note = _hold_all(evidence)
-    single = [(key, hold or _hold_one(key, evidence)) for key in evidence.stale]
-    kept = tuple(Change(Operation.KEEP, *key, hold=reason) for key, reason in single if reason is not None)
-    deletes = tuple(Change(Operation.DELETE, *key, source=_guess(key)) for key, reason in single if reason is None)
-    return Verdict(deletes, kept, (note,) if note and evidence.stale else ())
+    single = [(key, _hold_one(key, evidence)) for key in evidence.stale]
+    # What rules 4 and 6 keep anyway is no reason to hold the rest: a stub for an owner of whom Backstage knows nothing
+    # is stale in every pass, and all of its kind is "gone" although it never was there.
+    doomed = [key for key, reason in single if reason is None]
+    hold, note = _hold_all(doomed, evidence) if doomed else (None, "")
+    kept = tuple(Change(Operation.KEEP, *key, hold=reason or hold) for key, reason in single if reason or hold)
+    deletes = () if hold else tuple(map(_delete, doomed))
+    return Verdict(deletes, kept, (note,) if note else ())
 
 
-def _hold_all(evidence: Evidence) -> tuple[Hold | None, str]:
-    """Rules 1 to 3, which hold everything or nothing."""
-    count = len(evidence.stale)
+def _delete(key: TargetKey) -> Change:
+    return Change(Operation.DELETE, *key, source=_guess(key))
+
+
+def _hold_all(doomed: Sequence[TargetKey], evidence: Evidence) -> tuple[Hold | None, str]:
+    """Rules 1 to 3, which hold everything or nothing of what the others would let go."""
+    count = len(doomed)
     if not evidence.complete:
         return Hold.INCOMPLETE_READ, f"{count} stale entities are kept: Backstage was not read completely."
     if evidence.released:
@@ -72,13 +79,14 @@ def _hold_all(evidence: Evidence) -> tuple[Hold | None, str]:
             f"{count} stale entities are kept: Backstage shows no entity at all. A token without permission to read "
             f"the catalog looks just like that. {RELEASE_HINT}"
         )
-    if evidence.empty_kinds:
-        names = ", ".join(evidence.empty_kinds)
+    emptied = sorted({kind for key in doomed for kind in evidence.emptied(key)})
+    if emptied:
         return Hold.EMPTY_KIND, (
-            f"{count} stale entities are kept: Backstage shows no entity of kind {names} any more. {RELEASE_HINT}"
+            f"{count} stale entities are kept: Backstage shows no entity of kind {', '.join(emptied)} any more. "
+            f"{RELEASE_HINT}"
         )
     share = count / evidence.owned if evidence.owned else 0.0
-    if count and (share > evidence.threshold or evidence.threshold == 0):
+    if share > evidence.threshold or evidence.threshold == 0:
         return Hold.THRESHOLD, (
             f"{count} of {evidence.owned} entities ({share:.0%}) would be deleted; entityDeletionThreshold allows "
             f"{evidence.threshold:.0%}. {RELEASE_HINT}"
@@ -87,7 +95,9 @@ def _hold_all(evidence: Evidence) -> tuple[Hold | None, str]:
 
 
 def _hold_one(key: TargetKey, evidence: Evidence) -> Hold | None:
-    """Rules 4 and 6, which look at one target entity."""
+    """Rules 4 and 6, which look at one target entity; after an incomplete read nobody can tell, and rule 1 holds it."""
+    if not evidence.complete:
+        return None
     if evidence.is_protected(key):
         return Hold.MAPPING_FAILED
     if evidence.is_related(key):

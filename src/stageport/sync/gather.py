@@ -14,7 +14,7 @@ import msgspec
 from stageport.mapping.static import Read, reads_of
 from stageport.model.changes import Change, Operation
 from stageport.model.entities import FieldProblem, Json, MappedSource, SourceEntity, TargetEntity
-from stageport.model.errors import MissingBlueprintError, SourceError
+from stageport.model.errors import MissingBlueprintError, SourceError, SourceRefusedError, SourceUnreachableError
 from stageport.model.events import FieldFailed, PageMapped, PageRead
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.desired import DesiredTargets, Rank, Want, paths_of
@@ -30,6 +30,8 @@ PAGES_AT_ONCE = 4
 SEARCHES_AT_ONCE = 8
 PROBLEMS_KEPT = 200
 EXAMPLES_KEPT = 5
+LATE = 1_000_000
+"""The page, as it were, of what was found on the second look: after everything that the scan saw."""
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class Gathered:
     """What a pass has learned so far."""
 
     desired: DesiredTargets
-    seen: set[SourceRef] = field(default_factory=set)
+    seen: dict[Read, set[SourceRef]] = field(default_factory=dict)
     read_by_kind: dict[str, int] = field(default_factory=dict)
     failed: set[SourceRef] = field(default_factory=set)
     related: set[TargetKey] = field(default_factory=set)
@@ -69,23 +71,43 @@ class Gatherer:
         self._ground = ground
         self._mapper = mapper
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._errors: list[SourceError] = []
+        self._closed: SourceError | None = None
         self.gathered = Gathered(DesiredTargets(merge=ground.document.merge))
 
     async def read_all(self) -> None:
-        """Read and map every kind of the mapping; a kind that cannot be read is noted, and the others go on."""
-        await run_limited(self._read, enumerate(reads_of(self._ground.document)), limit=KINDS_AT_ONCE)
+        """Read and map every kind of the mapping; a kind that cannot be read is noted, and the others go on.
 
-    async def map_sources(self, kind: str, sources: Sequence[SourceEntity], *, rank: Rank) -> None:
-        """Map source entities that were read by other ways than ``read_all``, and compare them."""
-        await self._map_page(Read(kind), sources, rank)
+        Raises:
+            SourceError: not one kind could be read.
+        """
+        reads = reads_of(self._ground.document)
+        await run_limited(self._read, enumerate(reads), limit=KINDS_AT_ONCE)
+        if reads and len(self.gathered.failures) == len(reads) and not self.gathered.counts.sources:
+            raise self._errors[0]
+
+    async def map_late(self, read: Read, sources: Sequence[SourceEntity], *, number: int) -> None:
+        """Map source entities that the scan of the ``number``-th read did not show, and compare them."""
+        await self._map_page(read, sources, (number, LATE))
 
     async def _read(self, place: tuple[int, Read]) -> None:
         number, read = place
-        self.gathered.read_by_kind.setdefault(read.kind, 0)
+        self.gathered.read_by_kind.setdefault(read.kind.lower(), 0)
+        if self._closed is not None:
+            self.note_failure(read, self._closed)
+            return
         try:
             await self._read_pages(number, read)
         except SourceError as error:
-            self.gathered.failures.append(SourceFailure(read.kind, error.message, error.hint))
+            # A door that is closed to one kind is closed to all; each would stand before it for as long.
+            if isinstance(error, SourceUnreachableError | SourceRefusedError):
+                self._closed = error
+            self._errors.append(error)
+            self.note_failure(read, error)
+
+    def note_failure(self, read: Read, error: SourceError) -> None:
+        """Note that a kind could not be read, or not wholly; nothing will be deleted."""
+        self.gathered.failures.append(SourceFailure(read.kind, error.message, error.hint))
 
     async def _read_pages(self, number: int, read: Read) -> None:
         failed: list[SourceError] = []
@@ -116,11 +138,12 @@ class Gatherer:
     def _note_page(self, read: Read, sources: Sequence[SourceEntity], total: int) -> None:
         examples = self.gathered.examples.setdefault(read.kind, [])
         examples.extend(source.raw for source in sources[: EXAMPLES_KEPT - len(examples)])
-        self.gathered.read_by_kind[read.kind] += len(sources)
+        self.gathered.read_by_kind[read.kind.lower()] += len(sources)
         self._around.listener(PageRead(read.kind, len(sources), total))
 
     async def _map_page(self, read: Read, sources: Sequence[SourceEntity], rank: Rank) -> None:
         mapped = await self._mapper.map_page(read.kind, sources, resources=read.resources)
+        self.gathered.seen.setdefault(read, set()).update(one.ref for one in mapped)
         self._count(mapped)
         self._around.listener(PageMapped(read.kind, len(sources), sum(len(one.targets) for one in mapped)))
         wanted = [
@@ -133,10 +156,11 @@ class Gatherer:
     def _count(self, mapped: Sequence[MappedSource]) -> None:
         got = self.gathered
         nameless = any(_is_nameless(problem) for one in mapped for problem in one.problems)
+        errors = 0
         for one in mapped:
-            got.seen.add(one.ref)
             if one.errors or (one.dropped and nameless):
                 got.failed.add(one.ref)
+                errors += one.errors or one.dropped
             for problem in one.problems:
                 self._note_problem(problem)
         old = got.counts
@@ -145,7 +169,7 @@ class Gatherer:
             targets=old.targets + sum(len(one.targets) for one in mapped),
             filtered_out=old.filtered_out + sum(one.filtered_out for one in mapped),
             dropped=old.dropped + sum(one.dropped for one in mapped),
-            errors=old.errors + sum(one.errors for one in mapped),
+            errors=old.errors + errors,
         )
 
     def _note_problem(self, problem: FieldProblem) -> None:
@@ -190,6 +214,8 @@ class Gatherer:
             self._add(want, TargetKey(name, str(found[0]["identifier"])), found[0])
         elif found:
             self.gathered.ambiguous += 1
+            for one in found:
+                self.gathered.desired.protect(TargetKey(name, str(one["identifier"])))
         else:
             self.gathered.unmatched += 1
 

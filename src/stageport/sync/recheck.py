@@ -9,27 +9,37 @@ more with nothing but identifier and blueprint.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import aclosing
 
-from stageport.mapping.document import MappingDocument
 from stageport.mapping.static import Read, blueprints_of, probe_document, reads_of
-from stageport.model.entities import SourceEntity
+from stageport.model.entities import MappedSource, SourceEntity
+from stageport.model.errors import SourceError
 from stageport.model.refs import SourceRef, TargetKey, parse_ref
 from stageport.sync.gather import Gatherer
 from stageport.sync.surroundings import Ground, Surroundings
 
-LATE = 1_000_000
-"""Rank of what was found on the second look: after everything that the scan saw."""
 CHUNK = 500
 
 
 async def recheck_sources(gatherer: Gatherer, around: Surroundings, ground: Ground, stale: Sequence[TargetKey]) -> None:
-    """Ask for the sources of stale target entities, and map those that exist after all."""
-    missed = _refs_of(stale, ground.document) - gatherer.gathered.seen
-    if not all(_names_source(key) for key in stale) or _has_filters(ground.document):
-        missed |= await _inventory(around, ground.document) - gatherer.gathered.seen
-    found = await _read(around, missed)
-    for number, (kind, sources) in enumerate(_by_kind(found).items()):
-        await gatherer.map_sources(kind, sources, rank=(LATE, number))
+    """Ask for the sources of stale target entities, and map those that exist after all.
+
+    A kind that cannot be asked for again counts as not wholly read.
+    """
+    named = {parse_ref(key.identifier) for key in stale if _names_source(key)}
+    all_named = all(map(_names_source, stale))
+    for number, read in enumerate(reads_of(ground.document)):
+        # Asked for by ref, an entity comes even if a filter of the read would leave it out.
+        by_ref = all_named and not read.filters
+        try:
+            refs = _of_kind(named, read.kind) if by_ref else await _inventory(around, read)
+            missed = refs - gatherer.gathered.seen.get(read, set())
+            found = await _read(around, missed)
+        except SourceError as error:
+            gatherer.note_failure(read, error)
+            continue
+        if found:
+            await gatherer.map_late(read, found, number=number)
 
 
 async def protect_failed(
@@ -45,13 +55,18 @@ async def protect_failed(
         for kind, sources in _by_kind(await _read(around, failed)).items():
             for one in await probe.map_page(kind, sources):
                 keys.update(target.key for target in one.targets if target.key)
-                if one.targets and not one.errors and not one.dropped:
+                if _tells_targets(one):
                     continue
                 # Nobody can say which target entities this one stands for: keep all it could have written.
                 names = blueprints_of(ground.document, kind)
                 everything = everything or names is None
                 blueprints |= names or frozenset()
     return lambda key: everything or key in keys or key.blueprint in blueprints
+
+
+def _tells_targets(one: MappedSource) -> bool:
+    """Say whether the probe named every target entity; one that is found by a search query has no name yet."""
+    return bool(one.targets) and not one.errors and not one.dropped and all(target.key for target in one.targets)
 
 
 def _names_source(key: TargetKey) -> bool:
@@ -61,21 +76,14 @@ def _names_source(key: TargetKey) -> bool:
         return False
 
 
-def _has_filters(document: MappingDocument) -> bool:
-    return any(read.filters for read in reads_of(document))
+def _of_kind(refs: Iterable[SourceRef], kind: str) -> set[SourceRef]:
+    return {ref for ref in refs if ref.partition(":")[0] == kind.lower()}
 
 
-def _refs_of(stale: Iterable[TargetKey], document: MappingDocument) -> set[SourceRef]:
-    """Name the sources that identifiers speak of, for kinds that are read whole."""
-    kinds = {read.kind.lower() for read in reads_of(document) if not read.filters}
-    refs = {parse_ref(key.identifier) for key in stale if _names_source(key)}
-    return {ref for ref in refs if ref.partition(":")[0] in kinds}
-
-
-async def _inventory(around: Surroundings, document: MappingDocument) -> set[SourceRef]:
+async def _inventory(around: Surroundings, read: Read) -> set[SourceRef]:
     found: set[SourceRef] = set()
-    for read in reads_of(document):
-        async for page in around.source.read_inventory(read.kind, filters=read.filters):
+    async with aclosing(around.source.read_inventory(read.kind, filters=read.filters)) as scan:
+        async for page in scan:
             found.update(one.ref for one in page)
     return found
 
@@ -93,8 +101,3 @@ def _by_kind(sources: Iterable[SourceEntity]) -> dict[str, list[SourceEntity]]:
     for source in sources:
         groups.setdefault(source.ref.partition(":")[0], []).append(source)
     return groups
-
-
-def resources_for(reads: Iterable[Read], kind: str) -> tuple[int, ...]:
-    """Return the indices of all resources that map a kind, whatever their filters."""
-    return tuple(index for read in reads if read.kind.lower() == kind.lower() for index in read.resources)

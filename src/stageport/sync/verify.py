@@ -1,11 +1,12 @@
 """The verify pass: read everything on both sides, and plan the difference. It writes nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from stageport.mapping.static import blueprints_of, reads_of
+from stageport.mapping.static import blueprints_of, searched_blueprints
 from stageport.model.changes import OwnedEntity
+from stageport.model.errors import SourceError
 from stageport.model.refs import TargetKey
-from stageport.plan.plan import Plan
+from stageport.plan.plan import Plan, SourceFailure
 from stageport.plan.safety import Evidence, judge_stale
 from stageport.sync.gather import Gathered, Gatherer
 from stageport.sync.recheck import protect_failed, recheck_sources
@@ -26,12 +27,9 @@ async def plan_verify(around: Surroundings, ground: Ground, *, release_deletes: 
     async with around.start_mapper(ground.document) as mapper:
         gatherer = Gatherer(around, ground, mapper)
         await gatherer.read_all()
-        gathered = gatherer.gathered
-        if not gathered.failures:
-            stale = _stale(owned, gathered)
-            if stale and gathered.counts.sources:
-                await recheck_sources(gatherer, around, ground, stale)
-    verdict = judge_stale(await _evidence(around, ground, gathered, owned, release_deletes=release_deletes))
+        is_protected = await _look_again(gatherer, around, ground, owned)
+    gathered = gatherer.gathered
+    verdict = judge_stale(_evidence(ground, gathered, owned, is_protected, release_deletes=release_deletes))
     plan = Plan(
         upserts=tuple(gathered.desired.changes()),
         deletes=verdict.deletes,
@@ -47,6 +45,23 @@ async def plan_verify(around: Surroundings, ground: Ground, *, release_deletes: 
         relations={change.key: owned[change.key] for change in verdict.deletes},
     )
     return plan, gathered
+
+
+async def _look_again(
+    gatherer: Gatherer, around: Surroundings, ground: Ground, owned: "Owned"
+) -> Callable[[TargetKey], bool]:
+    """Take the second looks of rules 4 and 5; return what tells whether a failed mapping protects a target entity."""
+    gathered = gatherer.gathered
+    stale = () if gathered.failures else _stale(owned, ground, gathered)
+    if stale:
+        await recheck_sources(gatherer, around, ground, stale)
+    if not stale or gathered.failures:
+        return lambda _: False
+    try:
+        return await protect_failed(around, ground, gathered.failed)
+    except SourceError as error:
+        gathered.failures.append(SourceFailure("*", error.message, error.hint))
+        return lambda _: False
 
 
 Owned = Mapping[TargetKey, tuple[TargetKey, ...]]
@@ -70,44 +85,54 @@ def _ends(one: OwnedEntity, ground: Ground) -> Iterable[TargetKey]:
             yield from (TargetKey(known[name].target, identifier) for identifier in identifiers)
 
 
-def _stale(owned: Iterable[TargetKey], gathered: Gathered) -> list[TargetKey]:
+def _stale(owned: Iterable[TargetKey], ground: Ground, gathered: Gathered) -> list[TargetKey]:
+    """Name our entities that nobody wants, but for those of which that cannot be told.
+
+    What the mapping only ever finds by search, others created: to have written to it is no licence to delete it.
+    """
     blocked = {change.key for change in gathered.blocked}
-    return [key for key in owned if key not in gathered.desired and key not in blocked]
+    found = searched_blueprints(ground.document)
+    return [key for key in owned if key not in gathered.desired and key not in blocked and key.blueprint not in found]
 
 
-async def _evidence(
-    around: Surroundings, ground: Ground, gathered: Gathered, owned: Owned, *, release_deletes: bool
+def _evidence(
+    ground: Ground,
+    gathered: Gathered,
+    owned: Owned,
+    is_protected: Callable[[TargetKey], bool],
+    *,
+    release_deletes: bool,
 ) -> Evidence:
-    stale = _stale(owned, gathered)
     document = ground.document
     keeps_related = document.create_missing_related or document.delete_dependents
-    failed = gathered.failed if stale else ()
     return Evidence(
-        stale=stale,
+        stale=_stale(owned, ground, gathered),
         owned=len(owned),
         sources=gathered.counts.sources,
         threshold=document.deletion_threshold,
         complete=not gathered.failures,
-        empty_kinds=_emptied(ground, gathered, stale),
-        is_protected=await protect_failed(around, ground, failed),
+        emptied=_emptied(ground, gathered),
+        is_protected=is_protected,
         is_related=lambda key: keeps_related and key in gathered.related,
         released=release_deletes,
     )
 
 
-def _emptied(ground: Ground, gathered: Gathered, stale: Iterable[TargetKey]) -> list[str]:
-    """Name the kinds that Backstage shows nothing of, although stale target entities come from them."""
-    empty = [kind for kind, count in gathered.read_by_kind.items() if count == 0]
-    return [kind for kind in empty if any(_may_come_from(kind, key, ground) for key in stale)]
+def _emptied(ground: Ground, gathered: Gathered) -> Callable[[TargetKey], list[str]]:
+    """Return what names the kinds that a key may come from and of which Backstage shows nothing."""
+    counts = gathered.read_by_kind
+    names = {kind: blueprints_of(ground.document, kind) or frozenset() for kind in counts}
+    alone = {
+        kind: names[kind].difference(*(names[other] for other in counts if other != kind))
+        for kind in counts
+        if counts[kind] == 0
+    }
 
+    def emptied(key: TargetKey) -> list[str]:
+        named, _, _ = key.identifier.lower().partition(":")
+        return [kind for kind, blueprints in alone.items() if kind.lower() == named or key.blueprint in blueprints]
 
-def _may_come_from(kind: str, key: TargetKey, ground: Ground) -> bool:
-    if key.identifier.lower().startswith(f"{kind.lower()}:"):
-        return True
-    names = blueprints_of(ground.document, kind)
-    others = {read.kind for read in reads_of(ground.document) if read.kind.lower() != kind.lower()}
-    shared = frozenset().union(*(blueprints_of(ground.document, other) or frozenset() for other in others))
-    return names is not None and key.blueprint in names - shared
+    return emptied
 
 
 def _notes(gathered: Gathered) -> list[str]:
