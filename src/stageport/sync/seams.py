@@ -180,8 +180,11 @@ class Ledger(Protocol):
         """Yield the known source entities that the pass has not touched or recorded."""
         ...
 
-    def open_source(self, record: SourceRecord, wants: Sequence[WantRecord], *, number: int) -> None:
-        """Replace what a source entity wants, before any of it is written; its digest is ``UNKNOWN`` until settled."""
+    def open_sources(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]], *, number: int) -> None:
+        """Replace what source entities want, before any of it is written.
+
+        Their digests are ``UNKNOWN`` until settled, whatever the records say.
+        """
         ...
 
     def settle_sources(self, records: Sequence[SourceRecord], *, number: int) -> None:
@@ -216,6 +219,10 @@ class Ledger(Protocol):
         """Forget target entities: they are gone from Port."""
         ...
 
+    def count_wanted(self) -> int:
+        """Count the target entities that somebody wants."""
+        ...
+
     def count_targets(self) -> int:
         """Count the target entities known to be at Port."""
         ...
@@ -226,6 +233,10 @@ class Ledger(Protocol):
 
     def count_owned(self, *, number: int) -> int:
         """Count what Port listed as ours in this pass."""
+        ...
+
+    def owned_among(self, keys: Sequence[TargetKey], *, number: int) -> set[TargetKey]:
+        """Return those keys that Port listed as ours in this pass."""
         ...
 
     def unowned(self, *, number: int) -> Iterator[TargetKey]:
