@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from stageport.model.entities import Json
-from stageport.sandbox.backstage.kinds import is_text, kind_problems
+from stageport.sandbox.backstage.kinds import is_recognized, is_text, kind_problems, processor_of
 
 _OBJECT_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _DNS_LABEL = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*")
@@ -20,7 +20,16 @@ _ROOT_FIELDS = frozenset({"apiVersion", "kind", "metadata", "spec"})
 
 
 class RejectedError(ValueError):
-    """The catalog does not take this descriptor; the message is what Backstage would log."""
+    """The catalog does not take this descriptor.
+
+    The message says why. ``context`` is what Backstage was about when it found out, ``kind`` the name of the error
+    within: both show in the status of an entity whose earlier version stays.
+    """
+
+    def __init__(self, message: str, *, context: str = "", kind: str = "Error") -> None:
+        super().__init__(message)
+        self.context = context
+        self.kind = kind
 
 
 def check_descriptor(entity: Json) -> None:
@@ -31,11 +40,21 @@ def check_descriptor(entity: Json) -> None:
     Raises:
         RejectedError: it does not.
     """
-    for problem in _problems(entity):
+    ref = f"{entity.get('kind')}:{entity['metadata'].get('namespace')}/{entity['metadata'].get('name')}".lower()
+    for problem in _policy_problems(entity):
+        raise RejectedError(problem, context=f"Policy check failed for {ref}")
+    if not is_recognized(entity):
+        raise RejectedError(
+            f"No processor recognized the entity {ref} as valid, possibly caused by a foreign kind or apiVersion"
+        )
+    for problem in kind_problems(entity):
+        context = f"Processor {processor_of(entity['kind'])} threw an error while validating the entity {ref}"
+        raise RejectedError(problem, context=context, kind="TypeError")
+    for problem in _casing_problems(entity):
         raise RejectedError(problem)
 
 
-def _problems(entity: Json) -> Iterator[str]:
+def _policy_problems(entity: Json) -> Iterator[str]:
     yield from _envelope_problems(entity)
     metadata = entity["metadata"]
     yield from _metadata_shape_problems(metadata)
@@ -49,8 +68,6 @@ def _problems(entity: Json) -> Iterator[str]:
     if not _fits(metadata["namespace"], _DNS_LABEL):
         yield _format_problem("metadata.namespace", metadata["namespace"])
     yield from _metadata_format_problems(metadata)
-    yield from kind_problems(entity)
-    yield from _casing_problems(entity)
 
 
 def _envelope_problems(entity: Json) -> Iterator[str]:

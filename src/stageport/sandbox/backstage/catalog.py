@@ -20,10 +20,11 @@ from stageport.sandbox.backstage.processing import (
     Condition,
     ProcessingError,
     process_descriptor,
+    processing_error,
     stitch,
     unstitch,
 )
-from stageport.sandbox.backstage.relations import Relation, RelationGraph, RelationReader, entity_ref
+from stageport.sandbox.backstage.relations import Relation, RelationGraph, RelationReader, entity_ref, written_ref
 
 
 class FinalEntity(msgspec.Struct, frozen=True, gc=False):
@@ -103,12 +104,12 @@ class Catalog:
         A descriptor that is not accepted leaves the earlier version in place, with the error in its status; if
         there is none, the entity is absent and ``rejected`` has the reason.
         """
-        ref = entity_ref(descriptor)
+        ref = written_ref(descriptor)
         try:
             processed = process_descriptor(descriptor)
             relations = self._relations(ref, processed)
-        except ValueError as error:
-            return self._reject(ref, str(error))
+        except RejectedError as error:
+            return self._reject(ref, error)
         self.rejected.pop(ref, None)
         known = self._entities.get(ref)
         condition = Condition(orphan=known.condition.orphan) if known else HEALTHY
@@ -193,8 +194,8 @@ class Catalog:
             ref = entity_ref(processed)
             try:
                 self._graph.declare(ref, self._relations(ref, processed))
-            except ValueError as error:
-                self._reject(ref, str(error))
+            except RejectedError as error:
+                self._reject(ref, error)
             else:
                 pending[ref] = msgspec.json.encode(processed)
         for ref in list(pending):
@@ -209,7 +210,7 @@ class Catalog:
             try:
                 yield process_descriptor(descriptor)
             except RejectedError as error:
-                self._reject(entity_ref(descriptor), str(error))
+                self._reject(written_ref(descriptor), error)
 
     def _relations(self, ref: SourceRef, processed: Json) -> list[Relation]:
         return [*self._reader.declared(processed), *self._added.get(ref, ())]
@@ -244,10 +245,11 @@ class Catalog:
         processed = unstitch(known.body, own_etag=known.own_etag, condition=known.condition)
         self._store(known.ref, processed, uid=known.uid, condition=condition)
 
-    def _reject(self, ref: SourceRef, reason: str) -> SourceRef:
-        self.rejected[ref] = reason
-        if ref in self._entities:
-            self.fail(ref, reason)
+    def _reject(self, ref: SourceRef, error: RejectedError) -> SourceRef:
+        self.rejected[ref] = str(error)
+        known = self._entities.get(ref)
+        if known is not None:
+            self._change_condition(known, known.condition._replace(errors=(processing_error(error),)))
         return ref
 
     def _new_uid(self) -> str:

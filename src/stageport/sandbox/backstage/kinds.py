@@ -46,26 +46,33 @@ _KNOWN = MappingProxyType({kind.lower(): kind for kind in _KINDS})
 _KINDS_WITHOUT_NEED_OF_SPEC = frozenset({"Template"})
 
 
+def is_recognized(entity: Json) -> bool:
+    """Tell whether a processor would take this entity for its own; a kind of no processor here is anybody's."""
+    known = _KNOWN.get(entity["kind"].lower())
+    return known is None or (known == entity["kind"] and entity["apiVersion"] in _KINDS[known].versions)
+
+
+def processor_of(kind: str) -> str:
+    """Return the name of the processor that looks after a built-in kind."""
+    return "ScaffolderEntitiesProcessor" if kind == "Template" else "BuiltinKindsEntityProcessor"
+
+
 def kind_problems(entity: Json) -> Iterator[str]:
     """Yield what is wrong with an entity of a built-in kind; other kinds may hold anything."""
-    known = _KNOWN.get(entity["kind"].lower())
-    if known is None:
+    rules = _KINDS.get(entity["kind"])
+    if rules is None:
         return
-    rules = _KINDS[known]
-    if known != entity["kind"] or entity["apiVersion"] not in rules.versions:
-        yield (
-            f"No processor recognized the entity {entity['kind']}:{entity['metadata']['name']} as valid, "
-            "possibly caused by a foreign kind or apiVersion"
-        )
     if "spec" not in entity:
-        yield "<root> must have required property 'spec'"
+        yield "<root> must have required property 'spec' - missingProperty: spec"
         return
     spec = entity["spec"]
-    yield from (f"/spec must have required property '{name}'" for name in rules.required if name not in spec)
-    yield from (f"/spec/{name} must be string" for name in rules.texts if name in spec and not is_text(spec[name]))
+    for name in rules.required:
+        if name not in spec:
+            yield f"/spec must have required property '{name}' - missingProperty: {name}"
+    yield from (_text_problem(f"/spec/{name}", spec[name]) for name in rules.texts if not is_text(spec.get(name, "-")))
     for name in rules.lists:
         if name in spec and not (isinstance(spec[name], list) and all(is_text(item) for item in spec[name])):
-            yield f"/spec/{name} must be array"
+            yield f"/spec/{name} must be array - type: array"
     yield from _special_problems(entity["kind"], spec)
 
 
@@ -106,6 +113,12 @@ def _template_problems(spec: Json) -> Iterator[str]:
 
 def _is_list_of_objects(value: Json) -> bool:
     return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+def _text_problem(path: str, value: Json) -> str:
+    if value == "":
+        return f"{path} must NOT have fewer than 1 characters - limit: 1"
+    return f"{path} must be string - type: string"
 
 
 def is_text(value: Json) -> bool:

@@ -26,10 +26,16 @@ _SORTED_FIELDS = ("providesApis", "consumesApis", "dependsOn", "dependencyOf", "
 
 
 class ProcessingError(NamedTuple):
-    """An error of processing, as the ``status`` of an entity shows it."""
+    """An error of processing, as the ``status`` of an entity shows it; ``cause`` is the error within."""
 
     name: str
     message: str
+    cause: "ProcessingError | None" = None
+
+    def told(self) -> Json:
+        """Return the error as JSON has it."""
+        told = {"name": self.name, "message": self.message}
+        return told if self.cause is None else {**told, "cause": self.cause.told()}
 
 
 class Condition(NamedTuple):
@@ -79,6 +85,14 @@ def _sort_refs(spec: Json) -> None:
             values.sort()
 
 
+def processing_error(error: RejectedError) -> ProcessingError:
+    """Wrap the reason of a rejection as Backstage does."""
+    if not error.context:
+        return ProcessingError("InputError", str(error))
+    cause = ProcessingError(error.kind, str(error))
+    return ProcessingError("InputError", f"{error.context}; caused by {error.kind}: {error}", cause)
+
+
 class Stitched(NamedTuple):
     """A final entity: its etag and its JSON."""
 
@@ -123,5 +137,5 @@ def _status_item(error: ProcessingError) -> Json:
         "type": "backstage.io/catalog-processing",
         "level": "error",
         "message": f"{error.name}: {error.message}",
-        "error": {"name": error.name, "message": error.message},
+        "error": error.told(),
     }

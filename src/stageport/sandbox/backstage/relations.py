@@ -14,6 +14,7 @@ import msgspec
 
 from stageport.model.entities import Json
 from stageport.model.refs import DEFAULT_NAMESPACE, SourceRef, source_ref
+from stageport.sandbox.backstage.acceptance import RejectedError
 from stageport.sandbox.backstage.refs import parse_entity_ref
 
 
@@ -78,6 +79,14 @@ def entity_ref(entity: Json) -> SourceRef:
     return source_ref(entity["kind"], metadata.get("namespace"), metadata["name"])
 
 
+def written_ref(descriptor: Json) -> SourceRef:
+    """Return what a descriptor calls itself, however little it says: refs of rejected ones need not be valid."""
+    metadata = descriptor.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    namespace, name = metadata.get("namespace"), metadata.get("name")
+    return source_ref(str(descriptor.get("kind")), namespace if isinstance(namespace, str) else None, str(name))
+
+
 class RelationReader:
     """Reads relations from the fields of entities; what recurs (owners, systems) is read once and shared."""
 
@@ -88,7 +97,7 @@ class RelationReader:
         """Return the relations that an entity's own fields declare, as it lists them itself.
 
         Raises:
-            ValueError: a field holds something that is no entity ref.
+            RejectedError: a field holds something that is no entity ref.
         """
         spec = entity.get("spec") or {}
         namespace = entity["metadata"].get("namespace") or DEFAULT_NAMESPACE
@@ -101,7 +110,11 @@ class RelationReader:
 
 
 def _relation(field: _Field, text: str, namespace: str) -> Relation:
-    ref = parse_entity_ref(text, default_kind=field.default_kind, default_namespace=namespace)
+    try:
+        ref = parse_entity_ref(text, default_kind=field.default_kind, default_namespace=namespace)
+    except ValueError as error:
+        context = "Processor BuiltinKindsEntityProcessor threw an error while postprocessing"
+        raise RejectedError(str(error), context=context, kind="TypeError") from error
     return Relation(field.relation, ref)
 
 

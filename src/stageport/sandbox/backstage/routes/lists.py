@@ -123,10 +123,11 @@ def _parse_window(given: Mapping[str, Json]) -> _Window | None:
 def _next_link(url: str, window: _Window) -> str:
     path, _, query = url.partition("?")
     place = {"offset": window.offset} if window.limit is None else {"limit": window.limit, "offset": window.offset}
-    pairs = [
-        (name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in ("offset", "after")
-    ]
-    pairs.append(("after", base64.b64encode(msgspec.json.encode(place)).decode()))
+    after = ("after", base64.b64encode(msgspec.json.encode(place)).decode())
+    given = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] != "offset"]
+    # URLSearchParams.set replaces where there is one, and appends where there is none.
+    replaced = [after if name == "after" else (name, value) for name, value in given]
+    pairs = replaced if after in replaced else [*replaced, after]
     return f'<{path}?{urlencode(pairs, safe="*")}>; rel="next"'
 
 
