@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from stageport.model.changes import Change, Operation
 from stageport.plan.plan import Plan
-from stageport.plan.render.text import HOLD_WORDS
+from stageport.plan.render.text import HOLD_WORDS, problem_words
 
 LINES_SHOWN = 200
 """A job summary is limited in size; the JSON output has every line."""
@@ -66,6 +66,7 @@ def _remarks(plan: Plan) -> Iterator[str]:
     remarks = [f"**Not read:** kind `{one.kind}`: {_cell(one.message)}" for one in plan.failures]
     remarks += [f"**No blueprint** `{name}` at Port" for name in sorted({one.blueprint for one in plan.blocked})]
     remarks += [_cell(note) for note in plan.notes]
+    remarks += [f"**Field problem:** {_cell(words)}" for words in problem_words(plan)]
     if remarks:
         yield ""
     yield from (f"* {remark}" for remark in remarks)

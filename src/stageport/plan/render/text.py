@@ -3,16 +3,18 @@
 The lines carry rich markup for colour; ``escape`` keeps catalog data from being taken for markup.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 from rich.markup import escape
 
 from stageport.model.changes import Change, FieldChange, Hold, Operation
-from stageport.model.entities import Json
+from stageport.model.entities import FieldProblem, Json
 from stageport.plan.plan import Plan
 
 VALUE_LENGTH = 60
+PROBLEMS_SHOWN = 20
 SIGNS = {
     Operation.CREATE: "[green]+[/green]",
     Operation.UPDATE: "[yellow]~[/yellow]",
@@ -57,7 +59,23 @@ def report_lines(plan: Plan) -> Iterator[str]:
     if plan.counts.errors:
         yield f"[red]{plan.counts.errors} source entities could not be mapped[/red]; see the problems."
     if plan.problem_count:
-        yield f"[yellow]{plan.problem_count} field problems[/yellow]; `stageport map REF` explains one entity."
+        yield f"[yellow]{plan.problem_count} field problems[/yellow], by field:"
+        yield from (f"  {escape(words)}" for words in problem_words(plan))
+
+
+def problem_words(plan: Plan) -> Iterator[str]:
+    """Say which fields had problems, how often, and what the first of each was."""
+    first: dict[tuple[int, str], FieldProblem] = {}
+    counts = Counter[tuple[int, str]]()
+    for problem in plan.problems:
+        key = (problem.resource, problem.field)
+        first.setdefault(key, problem)
+        counts[key] += 1
+    for key, problem in list(first.items())[:PROBLEMS_SHOWN]:
+        times = f" and {counts[key] - 1} more" if counts[key] > 1 else ""
+        yield f"resources[{problem.resource}] {problem.field}: {problem.ref}{times}: {problem.message}"
+    if len(first) > PROBLEMS_SHOWN:
+        yield f"… and {len(first) - PROBLEMS_SHOWN} more fields; the JSON output has them."
 
 
 def sum_line(plan: Plan) -> str:
