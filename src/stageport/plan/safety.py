@@ -76,8 +76,7 @@ def _hold_all(doomed: Sequence[TargetKey], evidence: Evidence) -> tuple[Hold | N
         return None, ""
     if evidence.sources == 0:
         return Hold.EMPTY_SOURCE, (
-            f"{count} stale entities are kept: Backstage shows no entity at all. A token without permission to read "
-            f"the catalog looks just like that. {RELEASE_HINT}"
+            f"{count} stale entities are kept: Backstage shows no entity at all, of whatever kind. {RELEASE_HINT}"
         )
     emptied = sorted({kind for key in doomed for kind in evidence.emptied(key)})
     if emptied:

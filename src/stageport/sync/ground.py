@@ -43,18 +43,34 @@ async def find_ground(integration: IntegrationStore, blueprints: BlueprintStore,
     """
     record = await integration.read_integration()
     config = (record or {}).get("config") or {}
-    if not config and not initialize:
-        # Port's own integration refuses an empty config too, since it once deleted everything (its changelog, 0.18.5).
-        raise MappingError(
-            "The integration has no mapping at Port, so everything of ours would look stale.",
-            hint="Write a mapping in Port's data sources page, or set OCEAN__INITIALIZE_PORT_RESOURCES=true "
-            "to start with the default one.",
-        )
-    seed = not config
-    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
     settled = bool((record or {}).get("arePortResourcesInitialized"))
+    seed = not config
+    if seed and (settled or not initialize):
+        raise _no_mapping(settled=settled)
+    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
     provision = plan_blueprints(default_blueprints(), existing) if initialize and not settled else None
     return Found(record, _first_mapping(existing, provision) if seed else config, seed, provision, existing)
+
+
+def _no_mapping(*, settled: bool) -> MappingError:
+    """Refuse to go on without a mapping: everything of ours would look stale.
+
+    So does Port's own integration since it once deleted everything (its changelog, 0.18.5). One that was emptied after
+    first start is not replaced by the default either: what only the lost one maps would look stale then.
+    """
+    way_out = "" if settled else ", or set OCEAN__INITIALIZE_PORT_RESOURCES=true to start with the default one"
+    return MappingError(
+        "The integration's mapping at Port is empty, so everything of ours would look stale.",
+        hint=f"Write a mapping in Port's data sources page{way_out}.",
+    )
+
+
+def _remarks(found: Found) -> tuple[str, ...]:
+    """Return what a person should know of first start: what blueprints that existed before lack."""
+    if found.provision is None:
+        return ()
+    lacks = [f"Left as it is: {mismatch.message}." for mismatch in found.provision.mismatches]
+    return (*lacks, *(f"Not created: {each}." for each in found.provision.left_out))
 
 
 def _first_mapping(existing: Mapping[str, Blueprint], provision: BlueprintPlan | None) -> Json:
@@ -77,7 +93,7 @@ def expected_ground(found: Found) -> Ground:
     """Return the ground as it will be once first start is through; what ``plan`` builds on without writing."""
     coming = _coming(found.provision)
     missing = frozenset(coming.keys() - found.blueprints.keys())
-    return Ground(parse_mapping(found.config), {**found.blueprints, **coming}, missing)
+    return Ground(parse_mapping(found.config), {**found.blueprints, **coming}, missing, _remarks(found))
 
 
 def _coming(provision: BlueprintPlan | None) -> dict[str, Blueprint]:
@@ -94,8 +110,10 @@ async def prepare_ground(
     patched where Port has others.
 
     Raises:
+        MappingError: the mapping document cannot be used; nothing was written.
         TargetError: Port refused the registration or a blueprint; the next start tries again.
     """
+    document = parse_mapping(found.config)
     if found.is_new:
         await integration.create_integration(config=found.config)
     else:
@@ -105,7 +123,7 @@ async def prepare_ground(
     await _provision(found.provision, blueprints)
     await integration.patch_integration({"arePortResourcesInitialized": True})
     existing = {one.identifier: one for one in await blueprints.read_blueprints()}
-    return Ground(parse_mapping(found.config), existing)
+    return Ground(document, existing, remarks=_remarks(found))
 
 
 async def _patch_record(found: Found, integration: IntegrationStore, identity: Json) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from stageport.model.changes import WriteOptions
 from stageport.model.entities import Json
-from stageport.model.errors import InterruptedPassError, StageportError, TargetError
+from stageport.model.errors import InterruptedPassError, MappingError, StageportError, TargetError
 from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
@@ -89,9 +89,7 @@ async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
         StageportError: the pass could not go on; Port was told ``failed`` where it could be told.
     """
     pass_id, started = options.new_id(), _stamp(options)
-    ground = await prepare_ground(
-        await _find(around, options), around.integration, around.blueprints, identity=options.identity
-    )
+    ground = await _prepare(around, options, started=started)
     await _report(around, "running", started=started, ended=None)
     try:
         outcome = await _run(around, ground, options, pass_id)
@@ -109,6 +107,16 @@ async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
 
 async def _find(around: Surroundings, options: PassOptions) -> Found:
     return await find_ground(around.integration, around.blueprints, initialize=options.initialize)
+
+
+async def _prepare(around: Surroundings, options: PassOptions, *, started: str) -> Ground:
+    try:
+        found = await _find(around, options)
+        return await prepare_ground(found, around.integration, around.blueprints, identity=options.identity)
+    except MappingError:
+        # Port shows this next to the mapping, to whoever has just edited it.
+        await _report_end(around, "failed", started=started, options=options)
+        raise
 
 
 async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_id: str) -> Outcome:

@@ -30,8 +30,10 @@ class Ground:
     """What a pass found when it began: the mapping document and the blueprints at Port, by identifier.
 
     ``coming`` are blueprints that first start is yet to create: a plan counts on them, but Port cannot be asked.
+    ``remarks`` are what a person should know of first start, in words.
     """
 
     document: MappingDocument
     blueprints: Mapping[str, Blueprint]
     coming: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ async def plan_verify(around: Surroundings, ground: Ground, *, release_deletes: 
         failures=tuple(gathered.failures),
         problems=tuple(gathered.problems),
         problem_count=gathered.problem_count,
-        notes=(*verdict.notes, *_notes(gathered)),
+        notes=(*ground.remarks, *verdict.notes, *_notes(gathered)),
         relations={change.key: owned[change.key] for change in verdict.deletes},
     )
     return plan, gathered
@@ -137,6 +137,11 @@ def _emptied(ground: Ground, gathered: Gathered) -> Callable[[TargetKey], list[s
 
 def _notes(gathered: Gathered) -> list[str]:
     notes = []
+    if not gathered.counts.sources and not gathered.failures:
+        notes.append(
+            "Backstage shows no entity of any mapped kind. A token without permission to read the catalog looks just "
+            "like that, and so does a catalog that is still filling up."
+        )
     if gathered.unmatched:
         notes.append(f"{gathered.unmatched} search identifiers match no entity at Port; nothing is written for them.")
     if gathered.ambiguous:
