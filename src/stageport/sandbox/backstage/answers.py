@@ -60,6 +60,14 @@ class ServiceUnavailableError(ApiError):
     status = 503
 
 
+class RangeError(ApiError):
+    """A negative limit in a body, which nothing checks before JavaScript trips over it: 500."""
+
+
+class Error(ApiError):
+    """A negative offset in a body, which nothing checks before the query builder refuses it: 500."""
+
+
 class JWTExpired(ApiError):  # noqa: N818 - the name stands in the answer
     """A legacy token that expired: Backstage answers 500 to it, not 401."""
 
@@ -126,6 +134,7 @@ def compressed(request: web.Request, answer: web.Response, *, size: int | None =
         coding = _coding(request.headers.get("Accept-Encoding", ""))
         if coding is not None:
             answer.enable_compression(coding)
+            answer.enable_chunked_encoding()
     return answer
 
 

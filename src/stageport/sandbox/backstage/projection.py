@@ -35,16 +35,16 @@ def project(entity: Json, fields: Sequence[str]) -> Json:
 def _path_in(entity: Json, field: str) -> list[str | int] | None:
     """Find the path that a field means: the shortest key that exists wins, a dot may belong to the next."""
     path: list[str | int] = []
-    current, pending = entity, ""
+    current, pending = entity, None
     for part in field.split("."):
-        key = f"{pending}.{part}" if pending else part
+        key = part if pending is None else f"{pending}.{part}"
         step = _step(current, key)
         if step is None:
             pending = key
             continue
         path.append(step)
-        current, pending = current[step], ""
-    return None if pending else path
+        current, pending = current[step], None
+    return path if pending is None else None
 
 
 def _step(current: Json, key: str) -> str | int | None:

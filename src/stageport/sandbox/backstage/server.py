@@ -8,6 +8,7 @@ Without ``entities`` or ``descriptors`` it serves the sample catalog.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from stageport.sandbox.faults import Fault, FaultKind, FaultPlan, add_fault_rout
 _HEAD_LIMIT = 16 * 1024  # Node's --max-http-header-size
 _ACCEPTED_HEAD = 1024 * 1024
 _ACCEPTED_BODY = 64 * 1024 * 1024
+_REMEMBERED_REQUESTS = 10_000
 _TOO_MANY = (
     b'{"error":{"name":"Error","message":"Too many requests, please try again later"},"response":{"statusCode":429}}'
 )
@@ -86,13 +88,16 @@ def sample_catalog(*, seed: int = 0) -> Catalog:
 
 @dataclass(slots=True)
 class RunningBackstage:
-    """A stand-in that serves: where it is, and the handles to change it while it runs."""
+    """A stand-in that serves: where it is, and the handles to change it while it runs.
+
+    ``requests`` are the last requests to the catalog, as ``GET /api/catalog/…``.
+    """
 
     url: str
     catalog: Catalog
     traps: Traps
     faults: FaultPlan
-    requests: list[str]
+    requests: deque[str]
     _startup: StartUp
 
     def restart(self, phases: Sequence[Phase], *, renew_uids: bool = False) -> None:
@@ -109,7 +114,7 @@ class _Backstage:
         self.catalog = catalog
         self.traps = Traps()
         self.startup = StartUp(options.startup)
-        self.requests: list[str] = []
+        self.requests: deque[str] = deque(maxlen=_REMEMBERED_REQUESTS)
         self.faults = FaultPlan(_faults(options))
         self._gate = Gate(options.accepted_tokens())
         self._limiter = RateLimiter(options.rate_limit)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from stageport.model.entities import Json
 from stageport.sandbox.backstage.access import Access
-from stageport.sandbox.backstage.answers import InputError, json_answer
+from stageport.sandbox.backstage.answers import Error, InputError, RangeError, json_answer
 from stageport.sandbox.backstage.catalog import FinalEntity
 from stageport.sandbox.backstage.cursors import FullTextFilter, OrderField, decode_cursor, encode_cursor
 from stageport.sandbox.backstage.parameters import BY_QUERY, NOTHING, Field, check_body, read_body, read_parameters
@@ -81,6 +81,7 @@ def _answer(
 ) -> web.Response:
     if access is Access.BLIND:
         return json_answer(request, b'{"items":[],"totalItems":0,"pageInfo":{}}')
+    _refuse_negatives(query)
     if query.limit != 0:
         view.turn_page()
     page = view.reader.read(query)
@@ -89,6 +90,14 @@ def _answer(
     tail = b',"totalItems":%s,"pageInfo":%s}' % (msgspec.json.encode(total), msgspec.json.encode(info))
     bodies = view.encoded(_deceive(view, query, page), fields)
     return view.answer_list(request, bodies, fields, head=b'{"items":', tail=tail)
+
+
+def _refuse_negatives(query: EntitiesQuery) -> None:
+    """Fail as JavaScript does over what only a body can hold: the check of parameters lets no negative through."""
+    if query.limit is not None and query.limit < 0:
+        raise RangeError("Invalid array length")
+    if query.offset is not None and query.offset < 0:
+        raise Error("A non-negative integer must be provided to offset.")
 
 
 def _deceive(view: CatalogView, query: EntitiesQuery, page: EntitiesPage) -> Sequence[FinalEntity]:

@@ -25,6 +25,10 @@ from stageport.sandbox.backstage.view import CatalogView, routed_url
 _REFS_BODY = MappingProxyType(
     {"entityRefs": Field("array", required=True), "fields": Field("array"), "query": Field("object")}
 )
+_UNTYPED_BODY = (
+    "Malformed request body (did you remember to specify an application/json content type?), "
+    'Validation error: Required at "entityRefs"'
+)
 _ORDER = re.compile(r"(asc|desc):(.+)")
 
 
@@ -135,6 +139,8 @@ async def post_by_refs(view: CatalogView, request: web.Request, access: Access) 
     """Answer with one entity, or null, for each ref; refs are compared as they stand."""
     given = read_parameters(request, FILTER)
     body = await read_body(request)
+    if "Content-Type" not in request.headers:
+        raise InputError(_UNTYPED_BODY)
     check_body(body, _REFS_BODY)
     fields = parse_fields(body.get("fields"))
     predicates = (parse_filters(given.get("filter")), checked_predicate(body.get("query")))
