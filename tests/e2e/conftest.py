@@ -3,11 +3,11 @@
 When a test fails, what the backend logged while it ran is shown with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.harness import RealBackstage, descriptors_in, first_of_each_ref
+from tests.e2e.harness import Entity, RealBackstage, descriptors_in, first_of_each_ref
 
 REAL_CATALOGS = Path(__file__).parents[2] / ".." / "shared" / "real-catalogs"
 
@@ -42,15 +42,17 @@ def backstage(running_backstage: RealBackstage) -> RealBackstage:
 
 
 @pytest.fixture
-def backstage_with_real_catalogs(backstage: RealBackstage) -> RealBackstage:
-    """A real Backstage that was given the descriptors of public repositories; skips where they are not at hand.
-
-    Of descriptors with the same ref the first is taken. `backstage.progress()` says which are shown, and of the
-    others why not.
-    """
+def real_descriptors() -> list[Entity]:
+    """Descriptors of public repositories, the first of each ref; skips where they are not at hand."""
     if not REAL_CATALOGS.is_dir():
         pytest.skip("the real catalogs are not next to this checkout")
-    backstage.apply(first_of_each_ref(descriptors_in(REAL_CATALOGS)))
+    return first_of_each_ref(descriptors_in(REAL_CATALOGS))
+
+
+@pytest.fixture
+def backstage_with_real_catalogs(backstage: RealBackstage, real_descriptors: list[Entity]) -> RealBackstage:
+    """A real Backstage that was given those; `progress()` says which are shown, and of the others why not."""
+    backstage.apply(real_descriptors)
     return backstage
 
 
@@ -60,7 +62,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     backstage = item.config.stash.get(_running, None)
     if backstage is not None and report.failed:

@@ -18,7 +18,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from stageport.sandbox.backstage.descriptors import read_descriptors
 
 Entity = dict[str, Any]
 
@@ -274,8 +274,11 @@ class RealBackstage:
 
 def descriptors_in(folder: Path) -> list[Entity]:
     """Read every descriptor below a folder, in the order of the file names."""
-    documents = (yaml.safe_load_all(path.read_text()) for path in sorted(folder.rglob("*.yaml")))
-    return [document for documents_of_file in documents for document in documents_of_file if document]
+    return [
+        entity
+        for path in sorted(folder.rglob("*.yaml"))
+        for entity in read_descriptors(path.read_text("utf-8"), origin=path.name)
+    ]
 
 
 def ref_of(entity: Mapping[str, Any]) -> str:

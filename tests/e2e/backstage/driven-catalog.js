@@ -82,7 +82,7 @@ class FolderProvider {
   }
 }
 
-/** Accepts the custom kinds by name, and derives their owner as the built-in kinds do. */
+/** Accepts the custom kinds by name, and derives their owners as the built-in kinds do. */
 class CustomKindProcessor {
   constructor(kinds) {
     this.kinds = new Set(kinds);
@@ -97,12 +97,10 @@ class CustomKindProcessor {
   }
 
   async postProcessEntity(entity, _location, emit) {
-    if (this.kinds.has(entity.kind) && entity.spec?.owner) {
-      const source = getCompoundEntityRef(entity);
-      const target = parseEntityRef(entity.spec.owner, {
-        defaultKind: 'Group',
-        defaultNamespace: source.namespace,
-      });
+    const owners = this.kinds.has(entity.kind) ? [entity.spec?.owner ?? []].flat() : [];
+    const source = getCompoundEntityRef(entity);
+    for (const owner of owners) {
+      const target = parseEntityRef(owner, { defaultKind: 'Group', defaultNamespace: source.namespace });
       emit(processingResult.relation({ source, type: RELATION_OWNED_BY, target }));
       emit(processingResult.relation({ source: target, type: RELATION_OWNER_OF, target: source }));
     }
