@@ -108,6 +108,16 @@ async def test_identifiers_that_are_refused(rig: Rig, identifier: object) -> Non
                 "a": {"title": "A", "target": "thing", "calculationSpec": {"calculationBy": "entities", "func": "sum"}}
             }
         ),
+        document(
+            aggregationProperties={
+                "a": {
+                    "title": "A",
+                    "target": "thing",
+                    "calculationSpec": {"calculationBy": "entities", "func": "count"},
+                    "pathFilter": [{"path": ["r"]}, {"path": ["s"]}],
+                }
+            }
+        ),
         document(ownership={"type": "Inherited"}),
         document(ownership={"type": "Shared"}),
         document(changelogDestination={"type": "WEBHOOK"}),

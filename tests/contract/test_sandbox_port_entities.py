@@ -123,6 +123,7 @@ async def test_identifiers_that_refuse_the_whole_bulk(rig: Rig, identifier: obje
         {"relations": {"r": ["a b"]}},
         {"relations": {"r": ""}},
         {"relations": {"r": "x" * 1001}},
+        {"relations": {"r": ["ok", ".."]}},
         {"relations": {"r": {"combinator": "and"}}},
         {"relations": {"r": {"combinator": None, "rules": []}}},
         {"relations": {"r": {"combinator": "and", "rules": [{"property": "p", "operator": "!=", "value": 1}]}}},
@@ -199,6 +200,12 @@ async def test_bulks_that_are_none(rig: Rig, body: object) -> None:
 async def test_a_bulk_has_nothing_beside_its_entities(rig: Rig) -> None:
     body = {"entities": [{"identifier": "a"}], "upsert": True}
     assert (await rig.call("POST", "/v1/blueprints/component/entities/bulk", body, query=WRITE)).status == 422
+
+
+async def test_relations_may_be_as_long_as_identifiers(rig: Rig) -> None:
+    longest = "x" * 1000
+    await rig.blueprint("friend", relations={"to": {"target": "component"}})
+    assert (await rig.write({"identifier": "a", "relations": {"to": longest}}, blueprint="friend")).status == 201
 
 
 async def test_twenty_is_the_most(rig: Rig) -> None:

@@ -198,6 +198,12 @@ async def test_a_search_across_blueprints_names_those_that_match(rig: Rig) -> No
     assert (await rig.ok("POST", "/v1/entities/search", narrowed))["matchingBlueprints"] == ["component"]
 
 
+async def test_an_alternative_at_the_top_is_not_narrowed(rig: Rig) -> None:
+    query = some(rule("$identifier", "=", "a"), rule("count", "=", 2), rule("$blueprint", "=", "other"))
+    answer = await rig.ok("POST", "/v1/entities/search", query)
+    assert [one["identifier"] for one in answer["entities"]] == ["a", "b"]
+
+
 async def test_only_what_is_included_is_shown(rig: Rig) -> None:
     query = [
         ("include", "identifier"),

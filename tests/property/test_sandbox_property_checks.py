@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
@@ -55,8 +55,46 @@ SCHEMAS = st.recursive(
 )
 
 
-@given(SCHEMAS, VALUES)
-def test_same_judgement(schema: dict[str, Any], value: Any) -> None:
+OBJECTS = st.builds(
+    lambda schema, properties, rest: {**schema, "type": "object", "properties": properties, **rest},
+    LEAVES,
+    st.dictionaries(st.sampled_from(["a", "b"]), LEAVES, min_size=1, max_size=2),
+    optional(
+        patternProperties=st.dictionaries(st.sampled_from(["^a", "b"]), LEAVES, max_size=1),
+        additionalProperties=st.booleans() | LEAVES,
+    ),
+)
+MEMBERS = st.dictionaries(st.sampled_from(["a", "b", "ab", "c"]), SCALARS, max_size=3)
+ARRAYS = st.builds(
+    lambda schema, items: {**schema, "type": "array", "items": items}, LEAVES, SCHEMAS | st.just({"type": "number"})
+)
+NUMBERS = LEAVES.map(lambda schema: {**schema, "type": "number"})
+
+
+def judge_alike(schema: dict[str, Any], value: Any) -> None:
     ours = compile_property(schema, formats={})(value)
     theirs = Draft7Validator(schema).is_valid(value)
     assert (ours is None) is theirs, (ours, schema, value)
+
+
+@given(SCHEMAS, VALUES)
+def test_same_judgement_of_anything(schema: dict[str, Any], value: Any) -> None:
+    judge_alike(schema, value)
+
+
+@settings(max_examples=300)
+@given(OBJECTS, MEMBERS)
+def test_same_judgement_of_objects(schema: dict[str, Any], value: Any) -> None:
+    judge_alike(schema, value)
+
+
+@settings(max_examples=200)
+@given(ARRAYS, st.lists(SCALARS, max_size=3))
+def test_same_judgement_of_arrays(schema: dict[str, Any], value: Any) -> None:
+    judge_alike(schema, value)
+
+
+@settings(max_examples=200)
+@given(NUMBERS, st.integers(-3, 3))
+def test_same_judgement_of_numbers(schema: dict[str, Any], value: Any) -> None:
+    judge_alike(schema, value)

@@ -18,6 +18,7 @@ GOOD = {
         "HTTPS://EXAMPLE.COM",
         "https://münchen.example.de/straße",
         "https://a-b.example.io:65535",
+        "https://example.co",
     ],
     "email": ["a@b.co", "first.last+tag@sub.example.com", "o'hara@example.com"],
     "idn-email": ["jörg@example.com", "a@b"],

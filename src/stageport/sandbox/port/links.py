@@ -82,7 +82,7 @@ class LinkResolver:
             return list(given or ())
         if isinstance(given, list):
             raise _wrong_arity(name, "has one target, an array cannot be given")
-        return given  # type: ignore[no-any-return]
+        return None if given is None else str(given)
 
     def _search(self, name: str, relation: Relation, query: dict[str, Json]) -> RelationValue:
         found = self.search(self._catalog.get(relation.target), query, most=MAX_SEARCH_RESULTS)

@@ -28,7 +28,6 @@ def add_integration_routes(router: web.UrlDispatcher) -> None:
     router.add_put(f"{_ONE}/cursor", put_cursor)
     router.add_post(f"{_ONE}/cursor", put_cursor)
     router.add_get(f"{_ONE}/logs", logs)
-    router.add_get(f"{_ONE}/syncMetrics", sync_metrics)
 
 
 def _shown(request: web.Request, integration: Json) -> dict[str, Json]:
@@ -151,9 +150,3 @@ async def logs(request: web.Request) -> web.Response:
         raise invalid(f'"limit" must be <= {MAX_LOGS}')
     kept = list(request.app[STATE].journal.logs)
     return answer({"data": kept[len(kept) - int(limit) :] if int(limit) < len(kept) else kept})
-
-
-async def sync_metrics(request: web.Request) -> web.Response:
-    """Return the metrics that were shipped, one entry for each kind of a resync."""
-    kept = list(request.app[STATE].journal.metrics)
-    return answer({"count": len(kept), "data": kept})
