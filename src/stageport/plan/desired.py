@@ -5,8 +5,10 @@ one after the other, so the last one wins, field by field under merge, as a whol
 one line before anything is written, in the order of the mapping, so that a second run finds nothing to do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,64 +36,56 @@ class Want:
     exists: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Part(NamedTuple):
+    """What is left of a want: all it speaks of, and the change it comes to by itself."""
+
     rank: Rank
     paths: frozenset[str]
     change: Change | None
 
 
 class DesiredTargets:
-    """Gathers wants and answers, at the end, which changes they come to."""
+    """Gathers wants and answers, at the end, which changes they come to.
+
+    Wants arrive in any order, since pages overlap: they are folded only when all are there.
+    """
 
     def __init__(self, *, merge: bool) -> None:
         self._merge = merge
-        self._lines: dict[TargetKey, _Line] = {}
-        # The sets of paths are few, one or two for each resource: keeping one of each keeps lines small.
+        self._parts: dict[TargetKey, tuple[_Part, ...]] = {}
+        # The sets of paths are few, one or two for each resource: keeping one of each keeps parts small.
         self._paths: dict[frozenset[str], frozenset[str]] = {}
         self.shared = 0
         """How many wants named a target entity that another one had named before."""
 
     def __contains__(self, key: object) -> bool:
-        return key in self._lines
+        return key in self._parts
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._parts)
 
     def add(self, want: Want) -> None:
         """Take a want in."""
-        line = self._lines.get(want.key)
-        if line is None:
-            self._lines[want.key] = _Line(want.rank, self._same(want.paths), _change(want))
-        else:
-            self.shared += 1
-            paths = self._same(line.paths | want.paths)
-            self._lines[want.key] = _Line(max(line.rank, want.rank), paths, self._fold(line, want))
+        part = _Part(want.rank, self._paths.setdefault(want.paths, want.paths), _change(want))
+        before = self._parts.get(want.key, ())
+        self.shared += bool(before)
+        self._parts[want.key] = (*before, part)
 
     def protect(self, key: TargetKey) -> None:
         """Count a target entity as wanted without wanting anything of it."""
-        self._lines.setdefault(key, _Line((), frozenset(), None))
-
-    def _same(self, paths: frozenset[str]) -> frozenset[str]:
-        return self._paths.setdefault(paths, paths)
-
-    def keys(self) -> Iterator[TargetKey]:
-        """Yield every target entity that somebody wants."""
-        yield from self._lines
+        self._parts.setdefault(key, ())
 
     def changes(self) -> Sequence[Change]:
         """Return what has to be written, in the order of the mapping."""
-        lines = sorted(self._lines.values(), key=lambda line: line.rank)
-        return [line.change for line in lines if line.change is not None]
+        folded = ((max(part.rank for part in parts), self._fold(parts)) for parts in self._parts.values() if parts)
+        changed = [(rank, change) for rank, change in folded if change is not None]
+        return [change for _, change in sorted(changed, key=itemgetter(0))]
 
-    def unchanged(self) -> int:
-        """Count the target entities that Port already has as wanted."""
-        return sum(1 for line in self._lines.values() if line.change is None)
-
-    def _fold(self, line: _Line, want: Want) -> Change | None:
-        if want.rank < line.rank:
-            return _overlay_below(line, want, merge=self._merge)
-        return _overlay(line.change, want, merge=self._merge)
+    def _fold(self, parts: Sequence[_Part]) -> Change | None:
+        if len(parts) == 1:
+            return parts[0].change
+        downwards = sorted(parts, key=lambda part: part.rank, reverse=True)
+        return _overlay(downwards) if self._merge else downwards[0].change
 
 
 def _change(want: Want) -> Change | None:
@@ -101,27 +95,26 @@ def _change(want: Want) -> Change | None:
     return Change(operation, *want.key, source=want.source, body=want.body, fields=want.fields)
 
 
-def _overlay(below: Change | None, want: Want, *, merge: bool) -> Change | None:
-    """Put a want on top of what was wanted before; its fields win."""
-    top = _change(want)
-    if below is None or not merge:
-        return top
-    fields = tuple(field for field in below.fields if field.path not in want.paths) + want.fields
-    if want.exists and not fields:
-        return None
-    return replace(below, source=want.source, body=_merge_bodies(below.body, want.body), fields=fields)
+def _overlay(downwards: Sequence[_Part]) -> Change | None:
+    """Lay wants over each other, the highest rank first: of a lower one only what nobody above speaks of counts."""
+    change: Change | None = None
+    spoken: frozenset[str] = frozenset()
+    for part in downwards:
+        lower = part.change
+        if lower is not None:
+            change = lower if change is None and not spoken else _put_under(change, lower, spoken)
+        spoken |= part.paths
+    return change
 
 
-def _overlay_below(line: _Line, want: Want, *, merge: bool) -> Change | None:
-    """Put a want under what was wanted before; only fields that nobody above speaks of count."""
-    top = line.change
-    if not merge:
-        return top
-    unspoken = tuple(field for field in want.fields if field.path not in line.paths)
-    if top is None:
-        below = _change(want)
-        return replace(below, body=_without(want.body, line.paths), fields=unspoken) if below and unspoken else None
-    return replace(top, body=_merge_bodies(want.body, top.body), fields=unspoken + top.fields)
+def _put_under(change: Change | None, lower: Change, spoken: frozenset[str]) -> Change | None:
+    fields = tuple(field for field in lower.fields if field.path not in spoken)
+    if lower.operation is Operation.UPDATE and not fields:
+        return change
+    body = _without(lower.body, spoken)
+    if change is None:
+        return replace(lower, body=body, fields=fields)
+    return replace(change, body=_merge_bodies(body, change.body), fields=fields + change.fields)
 
 
 def _without(body: bytes, paths: frozenset[str]) -> bytes:

@@ -30,12 +30,13 @@ async def plan_verify(around: Surroundings, ground: Ground, *, release_deletes: 
         is_protected = await _look_again(gatherer, around, ground, owned)
     gathered = gatherer.gathered
     verdict = judge_stale(_evidence(ground, gathered, owned, is_protected, release_deletes=release_deletes))
+    upserts = tuple(gathered.desired.changes())
     plan = Plan(
-        upserts=tuple(gathered.desired.changes()),
+        upserts=upserts,
         deletes=verdict.deletes,
         kept=verdict.kept,
         blocked=tuple(gathered.blocked),
-        unchanged=gathered.desired.unchanged(),
+        unchanged=len(gathered.desired) - len(upserts),
         owned=len(owned),
         counts=gathered.counts,
         failures=tuple(gathered.failures),
