@@ -65,8 +65,18 @@ def process_descriptor(descriptor: Descriptor) -> Json:
     merged = {**namespace, "annotations": _annotations(entity["metadata"].get("annotations")), **metadata}
     entity = {"metadata": merged, **{key: value for key, value in entity.items() if key != "metadata"}}
     check_descriptor(entity)
+    _check_location_type(entity)
     _sort_refs(entity.get("spec"))
     return entity
+
+
+def _check_location_type(entity: Json) -> None:
+    """Refuse what only a module for another kind of location could read (``github-discovery``, say)."""
+    if entity["kind"] != "Location":
+        return
+    own_type = entity["metadata"]["annotations"][LOCATION].partition(":")[0]
+    if entity["spec"].get("type", own_type) not in ("url", own_type):
+        raise RejectedError('Registered locations must be of an allowed type ["url"]')
 
 
 def _annotations(written: Json) -> Json:
