@@ -2,10 +2,12 @@
 
 Upserts go in the order of the mapping, except that a target entity follows those it relates to when Port is not
 allowed to create missing related entities: it would refuse the write (404 ``not_found``). Deletes go the other way
-round. Cycles have no right order: their members keep the order they had, and what Port refuses is tried again.
+round. Circles have no right order, and in Backstage they are the rule (an API's provider, a component's APIs): their
+members are first written without the relations that tie them, then whole.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -35,6 +37,41 @@ def waves(changes: Sequence[Change], blueprints: Mapping[str, Blueprint]) -> lis
         for change in changes
     }
     return _by_depth(changes, depths(edges))
+
+
+def tied(changes: Iterable[Change], blueprints: Mapping[str, Blueprint]) -> list[Change]:
+    """Return the upserts that wait for each other in circles, or for such: no order of them is right."""
+    waiting = {change.key: change for change in changes}
+    ends = {key: _ends(change, blueprints) & waiting.keys() for key, change in waiting.items()}
+    starts: dict[TargetKey, list[TargetKey]] = {}
+    for key, related in ends.items():
+        for end in related:
+            starts.setdefault(end, []).append(key)
+    free = [key for key, related in ends.items() if not related]
+    while free:
+        gone = free.pop()
+        del waiting[gone]
+        for start in starts.get(gone, ()):
+            ends[start].discard(gone)
+            if not ends[start]:
+                free.append(start)
+    return list(waiting.values())
+
+
+def untie(change: Change, others: Collection[TargetKey], blueprints: Mapping[str, Blueprint]) -> Change:
+    """Return an upsert without those of its relations that lead to one of the others."""
+    body = msgspec.json.decode(change.body)
+    blueprint = blueprints.get(change.blueprint)
+    kept = {
+        name: value
+        for name, value in (body.get("relations") or {}).items()
+        if not any(key in others for key in related_keys({"relations": {name: value}}, blueprint))
+    }
+    return replace(change, body=msgspec.json.encode({**body, "relations": kept}))
+
+
+def _ends(change: Change, blueprints: Mapping[str, Blueprint]) -> set[TargetKey]:
+    return set(related_keys(msgspec.json.decode(change.body), blueprints.get(change.blueprint)))
 
 
 def delete_waves(changes: Sequence[Change], relations: Mapping[TargetKey, Iterable[TargetKey]]) -> list[list[Change]]:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stageport.model.blueprints import Blueprint
-from stageport.model.changes import Change, Refusal, WriteOptions
+from stageport.model.changes import Change, Operation, Refusal, WriteOptions
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ApplyStarted, ChangeApplied, ChangeRefused, Listener
 from stageport.model.refs import TargetKey
-from stageport.plan.order import batches, delete_waves, group_by_blueprint, waves
+from stageport.plan.order import batches, delete_waves, group_by_blueprint, tied, untie, waves
 from stageport.plan.plan import Plan
 from stageport.sync.seams import TargetCatalog
 from stageport.sync.tasks import run_limited
@@ -18,7 +18,9 @@ DELETE_BATCH = 100
 REQUESTS_AT_ONCE = 16
 TRIES_OF_REFUSED = 3
 
-FINAL_CODES = frozenset({"blueprint_schema_mismatch", "relation_many_violation", "team_inheritance_enabled"})
+FINAL_CODES = frozenset(
+    {"blueprint_schema_mismatch", "invalid_request", "relation_many_violation", "team_inheritance_enabled", "too_large"}
+)
 """What Port says of an entity that no other entity's arrival can mend."""
 
 
@@ -61,10 +63,19 @@ class Application:
         return self.applied
 
     async def _upsert_all(self, changes: Sequence[Change], blueprints: Mapping[str, Blueprint]) -> None:
-        # With createMissingRelatedEntities Port makes what is missing itself, so order costs nothing to ignore.
-        steps = [list(changes)] if self._options.create_missing_related else waves(changes, blueprints)
-        for step in steps:
-            await run_limited(self._upsert, _requests(step, most=UPSERT_BATCH), limit=REQUESTS_AT_ONCE)
+        if self._options.create_missing_related:
+            # Port makes what is missing itself, so order costs nothing to ignore.
+            await self._upsert_step(changes)
+            return
+        created = [change for change in changes if change.operation is Operation.CREATE]
+        knot = tied(created, blueprints)
+        keys = {change.key for change in knot}
+        for step in waves([change for change in created if change.key not in keys], blueprints):
+            await self._upsert_step(step)
+        # What came of this is not worth hearing: all of it is sent again, whole.
+        loose = [untie(change, keys, blueprints) for change in knot]
+        await run_limited(self._send, _requests(loose, most=UPSERT_BATCH), limit=REQUESTS_AT_ONCE)
+        await self._upsert_step([*knot, *(change for change in changes if change.operation is not Operation.CREATE)])
 
     async def _try_again(self, blueprints: Mapping[str, Blueprint]) -> None:
         """Send once more, whole and related ones first, what was refused for want of another entity."""
@@ -73,29 +84,35 @@ class Application:
             if not open_ones:
                 return
             before = len(self._refused)
-            for step in waves(open_ones, blueprints):
-                await run_limited(self._upsert, _requests(step, most=UPSERT_BATCH), limit=REQUESTS_AT_ONCE)
+            knot = tied(open_ones, blueprints)
+            keys = {change.key for change in knot}
+            for step in (*waves([change for change in open_ones if change.key not in keys], blueprints), knot):
+                await self._upsert_step(step)
             if len(self._refused) == before:
                 return
 
+    async def _upsert_step(self, step: Sequence[Change]) -> None:
+        await run_limited(self._upsert, _requests(step, most=UPSERT_BATCH), limit=REQUESTS_AT_ONCE)
+
     async def _upsert(self, batch: Sequence[Change]) -> None:
+        for change, refusal in zip(batch, await self._send(batch), strict=True):
+            if refusal is None:
+                self._refused.pop(change.key, None)
+                self._took(change)
+            else:
+                self._refused[change.key] = (change, refusal)
+
+    async def _send(self, batch: Sequence[Change]) -> Sequence[Refusal | None]:
         bodies = [change.body for change in batch]
         try:
             answers = await self._target.upsert(batch[0].blueprint, bodies, options=self._options)
         except MissingBlueprintError as error:
-            refusal = Refusal(404, "not_found", error.message)
-            for change in batch:
-                self._refused[change.key] = (change, refusal)
-            return
-        for change, answer in zip(batch, answers, strict=True):
-            if answer.refusal is None:
-                self._refused.pop(change.key, None)
-                self._took(change, created=answer.created)
-            else:
-                self._refused[change.key] = (change, answer.refusal)
+            return [Refusal(404, "not_found", error.message)] * len(batch)
+        return [answer.refusal for answer in answers]
 
-    def _took(self, change: Change, *, created: bool) -> None:
-        if created:
+    def _took(self, change: Change) -> None:
+        # Port may have made it already, as the stub that another one related to: for people it is created here.
+        if change.operation is Operation.CREATE:
             self.applied.created += 1
         else:
             self.applied.updated += 1

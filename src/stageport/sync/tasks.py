@@ -37,7 +37,7 @@ def _leaves(error: BaseException) -> Iterable[BaseException]:
         yield error
 
 
-async def run_limited(work: Callable[[T], Awaitable[None]], items: Iterable[T], *, limit: int) -> None:
+async def run_limited(work: Callable[[T], Awaitable[object]], items: Iterable[T], *, limit: int) -> None:
     """Do ``work`` for each item, at most ``limit`` at a time, starting in the order given."""
     queue = iter(items)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from stageport.model.blueprints import Blueprint, Relation
 from stageport.model.changes import Change, Operation
 from stageport.model.refs import TargetKey
-from stageport.plan.order import batches, delete_waves, depths, related_keys, waves
+from stageport.plan.order import batches, delete_waves, depths, related_keys, tied, untie, waves
 
 GROUP = Blueprint("group", relations={"parent": Relation("group"), "members": Relation("user", many=True)})
 BLUEPRINTS = {"group": GROUP, "user": Blueprint("user")}
@@ -90,3 +90,20 @@ def test_batches_hold_at_most_so_many() -> None:
     changes = [Change(Operation.CREATE, "user", str(n)) for n in range(7)]
     assert [len(batch) for batch in batches(changes, most=3)] == [3, 3, 1]
     assert list(batches([], most=3)) == []
+
+
+def test_only_circles_and_what_waits_for_them_are_tied() -> None:
+    circle = [upsert("group", "a", parent="b"), upsert("group", "b", parent="a")]
+    behind = upsert("group", "c", parent="a")
+    chain = [upsert("group", "d", parent="e"), upsert("group", "e", parent="elsewhere")]
+    assert [change.identifier for change in tied([*chain, behind, *circle], BLUEPRINTS)] == ["c", "a", "b"]
+
+
+def test_one_that_relates_to_itself_is_tied() -> None:
+    assert len(tied([upsert("group", "me", parent="me")], BLUEPRINTS)) == 1
+
+
+def test_untied_is_without_the_relations_to_the_others_and_with_all_else() -> None:
+    change = upsert("group", "a", parent="b", members=["jo"], unknown="x")
+    body = msgspec.json.decode(untie(change, {TargetKey("group", "b")}, BLUEPRINTS).body)
+    assert body == {"identifier": "a", "blueprint": "group", "relations": {"members": ["jo"], "unknown": "x"}}
