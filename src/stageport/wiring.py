@@ -50,7 +50,7 @@ async def open_backstage(
         yield BackstageCatalog(
             access.url,
             token=access.token.get_secret_value() if access.token else None,
-            sender=Sender(transport, side="Backstage", listen=listener, policy=policy),
+            sender=Sender(transport, side="Backstage", listen=listener, policy=policy or _patience(settings)),
             page_size=settings.page_size,
             starting_seconds=settings.start_timeout,
         )
@@ -74,8 +74,12 @@ async def open_port(
             client_id=access.client_id,
             client_secret=access.client_secret.get_secret_value(),
             identity=identity_of(settings),
-            sender=Sender(transport, side="Port", gate=gate, listen=listener, policy=policy),
+            sender=Sender(transport, side="Port", gate=gate, listen=listener, policy=policy or _patience(settings)),
         )
+
+
+def _patience(settings: Settings) -> RetryPolicy:
+    return RetryPolicy(unreachable_seconds=settings.unreachable_timeout)
 
 
 def open_integration(session: PortSession, settings: Settings) -> PortIntegration:

@@ -194,8 +194,11 @@ class Settings(Section):
     start_timeout: float = Field(
         default=120, ge=0, description="Seconds to wait for a Backstage that is still starting before giving up."
     )
+    unreachable_timeout: float = Field(
+        default=30, ge=0, description="Seconds to go on trying an address at which nothing has answered yet."
+    )
     concurrency: int = Field(default=16, ge=1, le=100, description="Requests to Port in flight at once, at most.")
 
 
-OWN_SETTINGS = frozenset({"log_format", "page_size", "workers", "start_timeout", "concurrency"})
+OWN_SETTINGS = frozenset({"log_format", "page_size", "workers", "start_timeout", "unreachable_timeout", "concurrency"})
 """Top-level settings that Ocean does not have."""
