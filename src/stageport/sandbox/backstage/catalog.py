@@ -219,8 +219,8 @@ class Catalog:
         own_etag = bool(processed["metadata"].get("etag"))
         final = stitch(processed, uid=uid, relations=self._graph.listed(ref), condition=condition)
         known = self._by_uid.get(uid)
-        if known and known.body == final.body:
-            return
+        if known and known.etag == final.etag and (known.body == final.body or not own_etag):
+            return  # an unchanged hash: nothing is written, not even another order of keys
         entity = FinalEntity(
             ref=ref,
             kind=processed["kind"],
