@@ -4,10 +4,10 @@ Each case of ``mapping-cases.json`` holds one resource (``mapping``), source ent
 observed (``ocean``) and what must come out here (``expect``). Where the two differ, ``divergence`` says why:
 
 D1 YAML booleans and numbers used as expressions are jq literals. D2 a number or boolean given for title, icon or team
-becomes its text; a list or object for title or icon makes that field null, with a field problem. D3 ``itemsToParse`` may
-be any program giving an array; the array is taken out of the entity only when the program is a simple path. D4 ``env``
-and ``$ENV`` are empty. D5 one error per item. D6 a number for identifier becomes a string. D7 a missing namespace counts
-as ``default``. D8 an expression that holds a NUL does not compile.
+becomes its text; a list or object for title or icon makes that field null, with a field problem. D3 ``itemsToParse``
+may be any program giving an array; the array is taken out of the entity only when the program is a simple path.
+D4 ``env`` and ``$ENV`` are empty. D5 one error per item. D6 a number for identifier becomes a string. D7 a missing
+namespace counts as ``default``. D8 an expression that holds a NUL does not compile.
 """
 
 import asyncio

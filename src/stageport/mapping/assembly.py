@@ -7,8 +7,11 @@ import msgspec
 from stageport.mapping.compiled import CompiledResource
 from stageport.mapping.frames import SELECTOR_SLOT, SlotKey, WireProblem, WireSource, WireTarget
 
-LARGEST_TARGET: Final = 8 * 1024 * 1024
+LARGEST_TARGET: Final = 8 << 20
 """Bytes of one target entity. Port takes one MiB; more than this would only fill memory on its way to a refusal."""
+
+SMALL_TARGET: Final = 64 << 10
+FREE_BYTES: Final = 8 << 20
 
 TEXT_FIELDS: Final = ("title", "icon", "team")
 
@@ -43,6 +46,26 @@ class Cells:
         self.skipped = False
 
 
+class Budget:
+    """What one request may give back in all: a good multiple of what it brought. After that, targets must be small.
+
+    Expressions can make megabytes of nothing. Within the bounds of a single target entity, five hundred of them would
+    still fill the memory of the service.
+    """
+
+    def __init__(self, *, given: int) -> None:
+        self._left = FREE_BYTES + 4 * given
+
+    @property
+    def largest(self) -> int:
+        """How many bytes the next target may have."""
+        return LARGEST_TARGET if self._left > 0 else SMALL_TARGET
+
+    def spend(self, size: int) -> None:
+        """Count a target."""
+        self._left -= size
+
+
 class Assembler:
     """Turns the cells of one resource into answers."""
 
@@ -51,21 +74,21 @@ class Assembler:
         self._plan = resource.plan
         self._encode = msgspec.json.Encoder().encode
 
-    def answer(self, answer: WireSource, cells: Cells, text: str) -> list[SlotKey]:
+    def answer(self, answer: WireSource, cells: Cells, text: str, *, budget: Budget) -> list[SlotKey]:
         """Add one item's outcome to the answer; returns the slots that gave more than may be kept."""
         strikes: list[SlotKey] = []
         selected = cells.values[SELECTOR_SLOT]
         if cells.skipped or selected is False:
             answer.filtered_out += 1
         elif selected is True:
-            strikes = self._add_target(answer, cells, text)
+            strikes = self._add_target(answer, cells, text, budget)
         else:
             answer.errors += 1
         for slot, message in cells.problems:
             answer.problems.append(WireProblem(self._plan.index, self._plan.fields[slot], answer.ref, message))
         return strikes
 
-    def _add_target(self, answer: WireSource, cells: Cells, text: str) -> list[SlotKey]:
+    def _add_target(self, answer: WireSource, cells: Cells, text: str, budget: Budget) -> list[SlotKey]:
         self._settle_identifier(cells, text)
         identifier = _resolve(self._plan.layout["identifier"], cells.values)
         blueprint = _resolve(self._plan.layout["blueprint"], cells.values)
@@ -73,7 +96,8 @@ class Assembler:
             self._drop(answer, cells)
             return []
         self._settle_texts(cells, text)
-        body, strikes = self._encode_within_limits(cells)
+        body, strikes = self._encode_within(budget.largest, cells)
+        budget.spend(len(body))
         name = blueprint if isinstance(blueprint, str) else self._encode(blueprint).decode()
         answer.targets.append(WireTarget(name, identifier if isinstance(identifier, str) else None, body))
         return strikes
@@ -104,23 +128,23 @@ class Assembler:
                 cells.values[slot] = None
                 cells.problems.append((slot, f"gave {kind_of(value)}; the {name} must be text"))
 
-    def _encode_within_limits(self, cells: Cells) -> tuple[bytes, list[SlotKey]]:
+    def _encode_within(self, limit: int, cells: Cells) -> tuple[bytes, list[SlotKey]]:
         strikes: list[SlotKey] = []
         while True:
             try:
                 body = self._encode(_resolve(self._plan.layout, cells.values))
-                if len(body) <= LARGEST_TARGET:
+                if len(body) <= limit:
                     return body, strikes
             except RecursionError:
                 pass
-            strikes.append(self._remove_largest(cells))
+            strikes.append(self._remove_largest(cells, limit))
 
-    def _remove_largest(self, cells: Cells) -> SlotKey:
+    def _remove_largest(self, cells: Cells, limit: int) -> SlotKey:
         sizes = [self._size(value) for value in cells.values]
         slot = max(range(len(sizes)), key=sizes.__getitem__)
         cells.values[slot] = None
         much = f"{sizes[slot]} bytes" if sizes[slot] < _TOO_DEEP else "a value nested too deeply"
-        cells.problems.append((slot, f"gave {much}; a whole target entity has {LARGEST_TARGET} bytes at most"))
+        cells.problems.append((slot, f"gave {much}; the whole target entity may have {limit} bytes here"))
         return (self._plan.index, slot)
 
     def _size(self, value: Value) -> int:

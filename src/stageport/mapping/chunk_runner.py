@@ -49,6 +49,11 @@ class ChunkRunner:
                 found.append(ExpressionError(f"cannot be compiled: it {death}"))
         return found
 
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, None when there is no worker just now."""
+        return self._process.pid if self._process else None
+
     async def close(self) -> None:
         """Kill the worker."""
         process, self._process = self._process, None

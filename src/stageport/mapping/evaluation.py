@@ -6,20 +6,28 @@ something failed outside the slots, when a fatal expression is sought, and when 
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from stageport.mapping.assembly import Assembler, Cells, kind_of
+from stageport.mapping.assembly import Assembler, Budget, Cells, kind_of
 from stageport.mapping.compiled import FAILURES, Clock, CompiledResource, message_of
 from stageport.mapping.frames import NO_SLOT, SELECTOR_SLOT, ResourcePlan, SlotKey, WireProblem, WireSource
 from stageport.mapping.program import jq_text
 
 Value = Any
 
+MOST_ITEMS: Final = 20_000
+LARGEST_SOURCE: Final = 32 << 20
+"""Bytes of all target entities of one source entity."""
+
 
 class Skipped(Exception):  # noqa: N818 - no error: a switch of ours skips this source entity
     """The source entity is passed over before its items are looked at."""
+
+
+class TooManyItemsError(Exception):
+    """The items of one source entity come to more than may be kept."""
 
 
 class Stepper:
@@ -59,24 +67,41 @@ class Stepper:
 class ResourceMapper:
     """Maps source entities through one resource."""
 
-    def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock) -> None:
+    def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock, heartbeat: Callable[[], None]) -> None:
         self._plan = plan
+        self._heartbeat = heartbeat
         self._compiled = CompiledResource(plan, marker=marker, clock=clock)
         self._assembler = Assembler(self._compiled)
 
-    def map_into(self, answer: WireSource, raw: str, *, stepper: Stepper | None) -> list[SlotKey]:
+    def map_into(self, answer: WireSource, raw: str, *, stepper: Stepper | None, budget: Budget) -> list[SlotKey]:
         """Map one source entity, adding to its answer; returns the slots that gave more than may be kept."""
         strikes: list[SlotKey] = []
+        size = 0
         try:
             for item, text in enumerate(self._texts(answer, raw, stepper)):
                 cells = self._cells(text, item=item, stepper=stepper)
-                strikes += self._assembler.answer(answer, cells, text)
+                strikes += self._assembler.answer(answer, cells, text, budget=budget)
+                if item:
+                    self._heartbeat()
+                    size += len(answer.targets[-1].body) if answer.targets else 0
+                    self._limit_items(item, size)
+        except TooManyItemsError as error:
+            answer.errors += 1
+            answer.targets.clear()
+            self._note(answer, self._plan.items_slot, str(error))
+            strikes.append((self._plan.index, self._plan.items_slot))
         except Skipped:
             answer.filtered_out += 1
         except FAILURES as error:
             answer.errors += 1
             self._note(answer, SELECTOR_SLOT, f"the source entity cannot be mapped: {message_of(error)}")
         return strikes
+
+    def _limit_items(self, count: int, size: int) -> None:
+        if count >= MOST_ITEMS:
+            raise TooManyItemsError(f"gave more than {MOST_ITEMS} items")
+        if size > LARGEST_SOURCE:
+            raise TooManyItemsError(f"gave items of more than {LARGEST_SOURCE} bytes in all")
 
     def _texts(self, answer: WireSource, raw: str, stepper: Stepper | None) -> Iterable[str]:
         """Return what the programs take in: the source entity, or one copy of it for each of its items."""
@@ -182,9 +207,13 @@ class ResourceMapper:
 
 
 class SourceMapper:
-    """Maps source entities through any of the prepared resources."""
+    """Maps source entities through any of the prepared resources.
 
-    def __init__(self, *, marker: str, clock: Clock) -> None:
+    ``heartbeat`` is called now and then while one source entity takes long.
+    """
+
+    def __init__(self, *, marker: str, clock: Clock, heartbeat: Callable[[], None]) -> None:
+        self._heartbeat = heartbeat
         self._marker = marker
         self._clock = clock
         self._resources: dict[int, ResourceMapper] = {}
@@ -192,17 +221,19 @@ class SourceMapper:
     def prepare(self, plans: Sequence[ResourcePlan]) -> None:
         """Hold these resources ready, in place of what was known of them."""
         for plan in plans:
-            self._resources[plan.index] = ResourceMapper(plan, marker=self._marker, clock=self._clock)
+            self._resources[plan.index] = ResourceMapper(
+                plan, marker=self._marker, clock=self._clock, heartbeat=self._heartbeat
+            )
 
     def map_source(
-        self, ref: str, raw: bytes, *, resources: Sequence[int], stepper: Stepper | None = None
+        self, ref: str, raw: bytes, *, resources: Sequence[int], budget: Budget, stepper: Stepper | None = None
     ) -> tuple[WireSource, list[SlotKey]]:
         """Map one source entity; also returns the slots that gave more than may be kept."""
         answer = WireSource(ref)
         strikes: list[SlotKey] = []
         text = raw.decode("utf-8", "replace")
         for index in resources:
-            strikes += self._resources[index].map_into(answer, text, stepper=stepper)
+            strikes += self._resources[index].map_into(answer, text, stepper=stepper, budget=budget)
         return answer, strikes
 
 

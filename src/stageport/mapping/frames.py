@@ -78,7 +78,7 @@ Request = Prepare | Check | MapSources | StepSources
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag="ready"):
-    """The worker runs, its limits are set and its jq behaves."""
+    """The worker runs, its limits are set and its jq behaves; later: it is still at work."""
 
 
 class Checked(msgspec.Struct, frozen=True, array_like=True, tag="checked"):

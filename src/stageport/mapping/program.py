@@ -11,6 +11,7 @@ Needs libjq 1.7 or later: before, ``try`` also caught the ``break`` inside ``fir
 """
 
 import json
+import re
 from typing import Final
 
 SHADOW: Final = (
@@ -19,6 +20,11 @@ SHADOW: Final = (
     ' def halt: error("halt"); def halt_error: halt; def halt_error($code): halt; {} as $ENV | '
 )
 """What an expression would see in Port's own integration with nothing to see: no environment, no further input."""
+
+_STRING: Final = r'"[^"\\]*"'
+_PATH: Final = rf"(?:\.[A-Za-z_][A-Za-z0-9_]*|\.?\[{_STRING}\])(?:\.[A-Za-z_][A-Za-z0-9_]*|\[{_STRING}\])*"
+_LITERAL: Final = re.compile(_STRING)
+_ONE_OUTPUT: Final = re.compile(rf"\s*{_PATH}(?:\s*//\s*(?:{_PATH}|{_STRING}))*\s*")
 
 LEAD: Final = "def __lead: .; "
 """Stands before an expression that is compiled on its own: after a definition, jq refuses import, include, module."""
@@ -45,8 +51,12 @@ def slot(expression: str, *, marker: str) -> str:
     """Return the guarded form of an expression.
 
     Two line breaks end it: since jq 1.7.1 a backslash at the end of a comment continues the comment on the next line.
+    What plainly gives one output needs no ``first``, which costs more than most paths do.
     """
-    return f"first((try ({expression}\n\n) catch {{{jq_text(marker)}: .}}), null)"
+    if _LITERAL.fullmatch(expression):
+        return expression
+    guarded = f"(try ({expression}\n\n) catch {{{jq_text(marker)}: .}})"
+    return guarded if _ONE_OUTPUT.fullmatch(expression) else f"first({guarded}, null)"
 
 
 def as_text(expression: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import jq
 import msgspec
 
+from stageport.mapping.assembly import Budget
 from stageport.mapping.compiled import Clock
 from stageport.mapping.evaluation import SourceMapper, Stepper
 from stageport.mapping.expressions import compile_error, rewrite_quotes, unusable
@@ -75,6 +76,12 @@ class Outbox:
             self.send(Mapped(self._sources, tuple(self._strikes), self._untold))
         self._sources, self._strikes, self._untold, self._bytes, self._since = [], [], {}, 0, time.monotonic()
 
+    def show_life(self) -> None:
+        """Say something when nothing has been said for a while."""
+        if time.monotonic() - self._since >= FLUSH_SECONDS:
+            self.send(Ready())
+            self._since = time.monotonic()
+
     def finish(self) -> None:
         """Send the rest and say that the request is answered."""
         self.flush()
@@ -107,7 +114,7 @@ class Worker:
         self._clock = Clock(cpu_seconds)
         # Nobody can guess the key under which a slot reports its error, so no value can pass for one.
         self._marker = f"\x01error-{secrets.token_hex(8)}"
-        self._mapper = SourceMapper(marker=self._marker, clock=self._clock)
+        self._mapper = SourceMapper(marker=self._marker, clock=self._clock, heartbeat=self._out.show_life)
         self._decode = msgspec.msgpack.Decoder(Request).decode
 
     def serve(self) -> None:
@@ -146,8 +153,9 @@ class Worker:
                 self._out.finish()
             case MapSources():
                 self._out.begin(told=request.told)
+                budget = _budget(request)
                 for ref, raw in request.sources:
-                    self._out.add(*self._mapper.map_source(ref, raw, resources=request.resources))
+                    self._out.add(*self._mapper.map_source(ref, raw, resources=request.resources, budget=budget))
                 self._out.finish()
             case StepSources():
                 self._out.begin(told=request.told)
@@ -155,10 +163,11 @@ class Worker:
                 self._out.finish()
 
     def _step(self, request: StepSources) -> None:
-        skip = request.skip
+        skip, budget = request.skip, _budget(request)
         for ref, raw in request.sources:
             stepper = Stepper(announce=self._announce, trace=self._trace if request.trace else None, skip=skip)
-            self._out.add(*self._mapper.map_source(ref, raw, resources=request.resources, stepper=stepper))
+            mapped = self._mapper.map_source(ref, raw, resources=request.resources, budget=budget, stepper=stepper)
+            self._out.add(*mapped)
             self._out.flush()
             skip = ()
 
@@ -188,3 +197,7 @@ class Worker:
         if error is None:
             return Checked()
         return Checked(error.message, error.line, error.column, error.hint)
+
+
+def _budget(request: MapSources | StepSources) -> Budget:
+    return Budget(given=sum(len(raw) for _, raw in request.sources))

@@ -103,6 +103,11 @@ class WorkerPool:
         """How many source entities each (resource, field) failed on, including those not told one by one."""
         return self._problems
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """The process ids of the workers there are at the moment."""
+        return [runner.pid for runner in self._runners if runner.pid is not None]
+
     async def map_page(
         self, kind: str, sources: Sequence[SourceEntity], *, resources: Sequence[int] | None = None
     ) -> Sequence[MappedSource]:

@@ -19,6 +19,8 @@ from stageport.model.errors import MappingFault
 MOST_VALUES: Final = 200_000
 """Values that a text may hold once its aliases are written out; a few lines of aliases can stand for billions."""
 
+_COLON_ADVICE: Final = "; an expression with a colon before a space has to stand in quotes, or in a block after '|'"
+
 _CONSTRUCT: Final[Mapping[str, Callable[[str], Json]]] = {
     "null": lambda text: None if text.lower() in ("", "~", "null") else text,
     "bool": lambda text: text.lower() == "true",
@@ -103,7 +105,8 @@ def read_yaml(text: str) -> YamlText:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        read.faults.append(MappingFault((), f"the text is no YAML: {error.problem or error.context}", *place))
+        advice = _COLON_ADVICE if "mapping values are not allowed" in (error.problem or "") else ""
+        read.faults.append(MappingFault((), f"the text is no YAML: {error.problem or error.context}{advice}", *place))
         return read
     except yaml.YAMLError as error:
         read.faults.append(MappingFault((), f"the text is no YAML: {' '.join(str(error).split())}", 1, 1))
