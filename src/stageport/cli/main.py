@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from stageport.cli import check, demo, plan, sandbox, sync
+from stageport.cli import check, demo, map, plan, sandbox, sync  # noqa: A004 - it is the command's name
 from stageport.model.errors import StageportError
 from stageport.model.exits import Exit
 
@@ -28,6 +28,7 @@ app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("sync")(sync.sync)
 app.command("check")(check.check)
+app.command("map")(map.map_entities)
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -1,0 +1,194 @@
+"""The work behind ``stageport map``: entities and a mapping from wherever they are, mapped, explained, judged."""
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from stageport.cli.blueprint_input import Basis, basis_of_file, guessed_basis
+from stageport.cli.entity_input import STDIN, InputError, read_entities, read_input, read_text, shown_name
+from stageport.cli.explanation import Context, explanation_lines
+from stageport.cli.map_document import PathOf, map_document, refused_document
+from stageport.cli.map_request import MapRequest
+from stageport.cli.map_summary import summary_lines
+from stageport.cli.running import run_async
+from stageport.mapping.batches import UnnamedSourceError, read_source
+from stageport.mapping.explain import explain_source
+from stageport.mapping.loading import LoadedMapping, load_mapping
+from stageport.mapping.trial import Trial, kind_of, try_mapping
+from stageport.mapping.workers import Limits, WorkerPool
+from stageport.model.entities import TargetEntity
+from stageport.model.errors import MappingError
+from stageport.model.exits import Exit
+from stageport.model.refs import SourceRef, parse_ref
+from stageport.plan.verdict import Objection, judge_target
+
+PIPED_WIDTH = 160
+"""Columns of text that goes to a file or another program."""
+
+LIMITS = Limits(told_problems=sys.maxsize)
+"""Whoever tries a mapping wants to read of every problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is to be mapped, by which document, and what the outcome is held against.
+
+    ``loaded`` is None for the mapping at Port. ``unfiltered`` are resources whose ``selector.filter`` keeps the one
+    source entity away.
+    """
+
+    documents: Sequence[bytes]
+    mapping: LoadedMapping | None
+    pool: WorkerPool
+    basis: Basis
+    unfiltered: frozenset[int] = frozenset()
+
+    @property
+    def takes_every_kind(self) -> bool:
+        """True for a single resource: the entities are given for it, whatever their kind."""
+        return self.mapping is not None and self.mapping.is_single
+
+
+def run_map(request: MapRequest) -> Exit:
+    """Map what was asked for and print what came of it."""
+    try:
+        return run_async(_map(request))
+    except MappingError as error:
+        if request.output == "text":
+            raise
+        # Whoever reads JSON gets JSON, and the exit code says the rest.
+        typer.echo(refused_document(error.faults, message=error.message).decode())
+        return error.exit
+
+
+async def _map(request: MapRequest) -> Exit:
+    async with _open(request) as given:
+        trial = await try_mapping(given.pool, given.documents, every_kind=given.takes_every_kind)
+        objections = _objections(trial.outcome.targets, given.basis)
+        if request.output == "json":
+            shown = objections if given.basis.certain else None
+            typer.echo(
+                map_document(
+                    trial.outcome, loaded=given.mapping, path_of=_path_of(given.pool), objections=shown
+                ).decode()
+            )
+        else:
+            await _print_text(given, trial, objections)
+        return _exit(trial, objections) if request.strict else Exit.OK
+
+
+def _exit(trial: Trial, objections: Sequence[object]) -> Exit:
+    outcome = trial.outcome
+    failed = outcome.resource_failed or outcome.errors or outcome.dropped or outcome.problems or objections
+    return Exit.UNWRITTEN if failed else Exit.OK
+
+
+@asynccontextmanager
+async def _open(request: MapRequest) -> AsyncIterator[Given]:
+    """Get hold of entities, mapping and blueprints; the network is touched only for what no file holds."""
+    name = _input_name(request)
+    content = None if name is None else read_input(name)
+    loaded = _load(request.mapping) if request.mapping else None
+    basis = basis_of_file(str(request.blueprints)) if request.blueprints else None
+    documents = [] if content is None else read_entities(content, name=shown_name(name or STDIN))
+    if request.kind is not None:
+        documents = [raw for raw in documents if kind_of(raw) == request.kind.lower()]
+    document, unfiltered = loaded.document if loaded else None, frozenset[int]()
+    if document is None or content is None:
+        from stageport.cli.mapping_remote import read_remote
+
+        remote = await read_remote(request, ref=_ref(request) if content is None else None, document=document)
+        documents = [remote.raw] if content is None else documents
+        document, unfiltered, basis = remote.document, remote.unfiltered, basis or remote.basis
+    async with WorkerPool(document, workers=1, limits=LIMITS, where=loaded.where if loaded else None) as pool:
+        yield Given(documents, loaded, pool, basis or guessed_basis(), unfiltered)
+
+
+def _input_name(request: MapRequest) -> str | None:
+    """Return what to read the entities from, None when they are to be read from Backstage."""
+    if request.what is None:
+        if sys.stdin.isatty():
+            raise InputError(
+                "There is nothing to map.",
+                hint="Give a ref (component:default/petstore), a file, or `-` for standard input.",
+            )
+        return STDIN
+    return request.what if request.what == STDIN or Path(request.what).is_file() else None
+
+
+def _ref(request: MapRequest) -> SourceRef:
+    text = request.what or ""
+    try:
+        return parse_ref(text, default_kind=request.kind)
+    except ValueError as error:
+        raise InputError(
+            f"There is no file {text!r}, and {error}",
+            hint="Give a file, `-` for standard input, or a ref such as component:default/petstore.",
+        ) from None
+
+
+def _load(path: Path) -> LoadedMapping:
+    return load_mapping(read_text(str(path)), name=str(path))
+
+
+def _objections(targets: Sequence[TargetEntity], basis: Basis) -> list[tuple[TargetEntity, Objection]]:
+    judged = [target for target in targets if basis.certain or target.blueprint in basis.blueprints]
+    return [(target, one) for target in judged for one in judge_target(target, basis.blueprints)]
+
+
+def _path_of(pool: WorkerPool) -> PathOf:
+    paths = {(one.plan.index, slot.field): slot.path for one in pool.resources for slot in one.slots}
+    return lambda problem: paths.get((problem.resource, problem.field), ("resources", max(problem.resource, 0)))
+
+
+async def _print_text(given: Given, trial: Trial, objections: Sequence[tuple[TargetEntity, Objection]]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    width = console.width if console.is_terminal else PIPED_WIDTH
+    if len(given.documents) == 1:
+        lines = await _explanation(given, width)
+    else:
+        lines = []
+    if not lines:
+        loaded, path_of = given.mapping, _path_of(given.pool)
+        lines = list(
+            summary_lines(
+                trial,
+                count=len(given.documents),
+                basis=given.basis,
+                objections=objections,
+                place=lambda problem: loaded.where(path_of(problem)) if loaded else "",
+            )
+        )
+    for line in lines:
+        console.print(line)
+
+
+async def _explanation(given: Given, width: int) -> list[str]:
+    """Explain the one source entity; nothing when it cannot be called anything."""
+    try:
+        source = read_source(given.documents[0])
+    except UnnamedSourceError:
+        return []
+    kind = source.ref.partition(":")[0]
+    resources = given.pool.document.resources
+    indices = [n for n, one in enumerate(resources) if given.takes_every_kind or one.kind.lower() == kind]
+    told = await explain_source(given.pool, source, resources=indices, limits=LIMITS)
+    context = Context(
+        basis=given.basis,
+        loaded=given.mapping,
+        faults=given.pool.faults,
+        unfiltered=given.unfiltered,
+        width=width,
+    )
+    lines = list(explanation_lines(source.ref, told, context))
+    if not indices:
+        kinds = ", ".join(given.pool.document.kinds()) or "nothing"
+        lines += ["", f"[yellow]No resource maps kind {kind}[/yellow]; the mapping has {kinds}."]
+    elif len(indices) < len(resources):
+        lines += ["", f"[dim]{len(resources) - len(indices)} resources map other kinds.[/dim]"]
+    return lines
