@@ -252,6 +252,12 @@ class CatalogContract:
             (_PROOFREADER, "not/a/name", {}),
             (_PROOFREADER, "x" * 64, {}),
             (_PROOFREADER, "-dash", {}),
+            (_PROOFREADER, "no-kind", {"dependsOn": ["no-kind"]}),
+            (_PROOFREADER, "no-list", {"dependsOn": "component:x"}),
+            (_PROOFREADER, "no-ref", {"owner": "group:"}),
+            ("group:default/press", "no-text", {"profile": {"email": 1}}),
+            ("template:default/new-book", "no-action", {"steps": [{"id": "x"}]}),
+            ("location:default/shelves", "no-url", {"type": "github-discovery"}),
         ],
     )
     async def test_a_new_entity_that_is_wrong_is_absent(

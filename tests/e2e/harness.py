@@ -24,6 +24,9 @@ Entity = dict[str, Any]
 
 BACKEND = Path(__file__).parent / "backstage"
 STANDARD_KINDS = ("Component", "API", "System", "Domain", "Resource", "Group", "User", "Location", "Template")
+FURTHER_OWNERS = "stageport.example/further-owners"
+"""An annotation that names, parted by spaces, owners beside `spec.owner`."""
+
 CUSTOM_KINDS = ("Environment", "AiResource")
 
 _START_SECONDS = 90

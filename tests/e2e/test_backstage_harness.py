@@ -1,9 +1,13 @@
 """The harness itself: the backend does what a test tells it, and shows it when the call returns."""
 
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from tests.e2e.harness import RealBackstage, ref_of
+from tests.e2e.harness import FURTHER_OWNERS, RealBackstage, ref_of
 
 TEAM = {
     "apiVersion": "backstage.io/v1alpha1",
@@ -69,6 +73,16 @@ def test_custom_kinds_have_an_owner(backstage: RealBackstage) -> None:
     assert environment["relations"] == [{"type": "ownedBy", "targetRef": "group:default/team-a"}]
 
 
+def test_an_entity_can_have_several_owners(backstage: RealBackstage) -> None:
+    annotations = {FURTHER_OWNERS: "user:default/ada group:other/team-b"}
+    backstage.apply([TEAM, component("checkout", annotations=annotations)])
+
+    checkout = backstage.entity("component:default/checkout")
+    assert checkout is not None
+    owners = ["group:default/team-a", "group:other/team-b", "user:default/ada"]
+    assert checkout["relations"] == [{"type": "ownedBy", "targetRef": owner} for owner in owners]
+
+
 def test_a_restart_keeps_the_catalog_and_its_identities(backstage: RealBackstage) -> None:
     backstage.apply([TEAM, component("checkout")])
     before = backstage.entities()
@@ -129,3 +143,26 @@ def test_real_catalogs_are_shown_but_for_what_cannot_be_read(backstage_with_real
     reasons = [" ".join(reasons) for reasons in progress.refused.values()]
     expected = ("/spec/definition must be string", "must have required property 'action'", "must be of an allowed type")
     assert [reason for reason in reasons if not any(text in reason for text in expected)] == []
+
+
+def test_a_test_run_that_is_killed_leaves_no_backend_behind(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from tests.e2e.harness import RealBackstage\n"
+        "backstage = RealBackstage(Path(sys.argv[1])); backstage.start(); print(backstage.port, flush=True); time.sleep(300)"
+    )
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=root, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        port = int(run.stdout.readline())
+        run.kill()
+
+    wait_until_refused(port)
+
+
+def wait_until_refused(port: int) -> None:
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("the backend still listens")

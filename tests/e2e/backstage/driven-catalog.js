@@ -97,14 +97,32 @@ class CustomKindProcessor {
   }
 
   async postProcessEntity(entity, _location, emit) {
-    const owners = this.kinds.has(entity.kind) ? [entity.spec?.owner ?? []].flat() : [];
-    const source = getCompoundEntityRef(entity);
-    for (const owner of owners) {
-      const target = parseEntityRef(owner, { defaultKind: 'Group', defaultNamespace: source.namespace });
-      emit(processingResult.relation({ source, type: RELATION_OWNED_BY, target }));
-      emit(processingResult.relation({ source: target, type: RELATION_OWNER_OF, target: source }));
+    if (this.kinds.has(entity.kind)) {
+      emitOwners(entity, [entity.spec?.owner ?? []].flat(), emit);
     }
     return entity;
+  }
+}
+
+/** Adds owners beyond the one that a descriptor can name, as processors do that read a CODEOWNERS file. */
+class FurtherOwnersProcessor {
+  getProcessorName() {
+    return 'StageportFurtherOwnersProcessor';
+  }
+
+  async postProcessEntity(entity, _location, emit) {
+    const refs = entity.metadata.annotations?.['stageport.example/further-owners'] ?? '';
+    emitOwners(entity, refs.split(' ').filter(Boolean), emit);
+    return entity;
+  }
+}
+
+function emitOwners(entity, owners, emit) {
+  const source = getCompoundEntityRef(entity);
+  for (const owner of owners) {
+    const target = parseEntityRef(owner, { defaultKind: 'Group', defaultNamespace: source.namespace });
+    emit(processingResult.relation({ source, type: RELATION_OWNED_BY, target }));
+    emit(processingResult.relation({ source: target, type: RELATION_OWNER_OF, target: source }));
   }
 }
 
@@ -200,6 +218,7 @@ const drivenCatalog = createBackendModule({
         catalog.addEntityProvider(driven, folder);
         catalog.addProcessor(
           new CustomKindProcessor(config.getOptionalStringArray('e2e.customKinds') ?? []),
+          new FurtherOwnersProcessor(),
           new OfflineLocationProcessor(),
         );
         for (const [key, resolver] of Object.entries(offlinePlaceholders)) {
