@@ -11,6 +11,8 @@ from stageport.model.entities import Json
 
 _JSON = "application/json; charset=utf-8"
 _COMPRESSED_FROM = 1024
+COMPRESSES = web.AppKey("compresses", bool)
+"""Whether an application compresses its answers when a client asks for it."""
 _CODINGS = (web.ContentCoding.gzip, web.ContentCoding.deflate)
 
 
@@ -129,6 +131,8 @@ def empty_answer(status: int) -> web.Response:
 
 def compressed(request: web.Request, answer: web.Response, *, size: int | None = None) -> web.Response:
     """Compress where the client asks for it and the body is worth it; one of unknown length always is."""
+    if not request.app[COMPRESSES]:
+        return answer
     answer.headers["Vary"] = "Accept-Encoding"
     if size is None or size >= _COMPRESSED_FROM:
         coding = _coding(request.headers.get("Accept-Encoding", ""))

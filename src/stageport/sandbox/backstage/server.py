@@ -8,7 +8,6 @@ Without ``entities`` or ``descriptors`` it serves the sample catalog.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from stageport.sandbox.backstage.access import Access, Gate
 from stageport.sandbox.backstage.answers import (
+    COMPRESSES,
     ApiError,
     ServiceUnavailableError,
     empty_answer,
@@ -30,7 +30,7 @@ from stageport.sandbox.backstage.routes.table import find_route
 from stageport.sandbox.backstage.synthetic import synthetic_catalog
 from stageport.sandbox.backstage.traps import Phase, RateLimit, RateLimiter, Stage, StartUp, Traps
 from stageport.sandbox.backstage.view import MOUNT, CatalogView, routed_url
-from stageport.sandbox.faults import Fault, FaultKind, FaultPlan, add_fault_routes, fault_middleware
+from stageport.sandbox.faults import ADMIN_PREFIX, Fault, FaultKind, FaultPlan, add_fault_routes, fault_middleware
 
 _HEAD_LIMIT = 16 * 1024  # Node's --max-http-header-size
 _ACCEPTED_HEAD = 1024 * 1024
@@ -46,7 +46,8 @@ class BackstageOptions:
     """What the stand-in serves, to whom, and with which troubles.
 
     ``descriptors`` or ``entities`` (how many synthetic ones) make the catalog; neither means the sample. ``token``
-    is one that may do everything; ``tokens`` are further ones. With no token at all, everybody may read.
+    is one that may do everything; ``tokens`` are further ones. With no token at all, everybody may read. ``compress``
+    answers to clients that ask for it: that takes five times the work of everything else, as it does in Backstage.
     """
 
     descriptors: Sequence[Descriptor] | None = None
@@ -55,6 +56,7 @@ class BackstageOptions:
     token: str | None = None
     tokens: Mapping[str, Access] = field(default_factory=dict)
     latency_ms: float = 0.0
+    compress: bool = True
     rate_limit: RateLimit | None = None
     startup: Sequence[Phase] = ()
     faults: Sequence[Fault] = ()
@@ -97,7 +99,7 @@ class RunningBackstage:
     catalog: Catalog
     traps: Traps
     faults: FaultPlan
-    requests: deque[str]
+    requests: list[str]
     _startup: StartUp
 
     def restart(self, phases: Sequence[Phase], *, renew_uids: bool = False) -> None:
@@ -114,8 +116,9 @@ class _Backstage:
         self.catalog = catalog
         self.traps = Traps()
         self.startup = StartUp(options.startup)
-        self.requests: deque[str] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self.requests: list[str] = []
         self.faults = FaultPlan(_faults(options))
+        self._compresses = options.compress
         self._gate = Gate(options.accepted_tokens())
         self._limiter = RateLimiter(options.rate_limit)
         self._full = CatalogView(catalog, traps=self.traps)
@@ -125,6 +128,7 @@ class _Backstage:
         """Put the application together."""
         middlewares = [_limit_head, fault_middleware(self.faults), self._limit_rate()]
         app = web.Application(middlewares=middlewares, client_max_size=_ACCEPTED_BODY)
+        app[COMPRESSES] = self._compresses
         add_fault_routes(app.router, self.faults)
         app.router.add_route("*", f"{MOUNT}{{tail:(/.*)?}}", self._answer)
         app.router.add_route("*", "/{tail:.*}", _not_found)
@@ -133,6 +137,8 @@ class _Backstage:
     def _limit_rate(self) -> Middleware:
         @web.middleware
         async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.path.startswith(ADMIN_PREFIX):
+                return await handler(request)
             passes, headers = self._limiter.take()
             answer = await handler(request) if passes else json_answer(request, _TOO_MANY, status=429)
             answer.headers.update(headers)
@@ -141,7 +147,7 @@ class _Backstage:
         return limit
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(f"{request.method} {request.raw_path}")
+        self._remember(request)
         stage = self.startup.meet()
         if stage is Stage.SILENT:
             return empty_answer(404)
@@ -151,6 +157,11 @@ class _Backstage:
             return await self._route(request, self._nothing if stage is Stage.EMPTY else self._full)
         except ApiError as error:
             return error_answer(request, error, url=routed_url(request))
+
+    def _remember(self, request: web.Request) -> None:
+        self.requests.append(f"{request.method} {request.raw_path}")
+        if len(self.requests) > _REMEMBERED_REQUESTS:
+            del self.requests[: _REMEMBERED_REQUESTS // 2]
 
     async def _route(self, request: web.Request, view: CatalogView) -> web.StreamResponse:
         access = self._gate.enter(request.headers.get("Authorization"))
