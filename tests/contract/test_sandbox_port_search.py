@@ -130,6 +130,8 @@ async def test_rules_that_follow_relations(rig: Rig) -> None:
     assert await search(rig, {"property": {"path": ["must"]}, "operator": "matchAny", "value": "o"}) == "bc"
     hops = {"property": {"path": [{"relation": "self", "maxHops": 2}]}, "operator": "matchAny", "value": "a"}
     assert await search(rig, hops) == "bc"
+    hops["property"] = {"path": [{"relation": "self", "maxHops": 15}]}
+    assert await search(rig, hops) == "bc"
     hops["property"] = {"path": ["self", "self"], "fromBlueprint": "component"}
     assert await search(rig, hops) == ""
     assert await search(rig, {**hops, "value": "c"}) == "a"

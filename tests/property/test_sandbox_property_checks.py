@@ -68,6 +68,7 @@ MEMBERS = st.dictionaries(st.sampled_from(["a", "b", "ab", "c"]), SCALARS, max_s
 ARRAYS = st.builds(
     lambda schema, items: {**schema, "type": "array", "items": items}, LEAVES, SCHEMAS | st.just({"type": "number"})
 )
+TEXTS = LEAVES.map(lambda schema: {**schema, "type": "string"})
 NUMBERS = LEAVES.map(lambda schema: {**schema, "type": "number"})
 
 
@@ -91,6 +92,12 @@ def test_same_judgement_of_objects(schema: dict[str, Any], value: Any) -> None:
 @settings(max_examples=200)
 @given(ARRAYS, st.lists(SCALARS, max_size=3))
 def test_same_judgement_of_arrays(schema: dict[str, Any], value: Any) -> None:
+    judge_alike(schema, value)
+
+
+@settings(max_examples=200)
+@given(TEXTS, st.text("ab", max_size=4))
+def test_same_judgement_of_texts(schema: dict[str, Any], value: Any) -> None:
     judge_alike(schema, value)
 
 

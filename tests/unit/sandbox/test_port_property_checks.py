@@ -60,5 +60,15 @@ def test_the_format_of_items() -> None:
     assert check(["https://example.com", "x"]) == 'item 1 must match format "url"'
 
 
+def test_whole_numbers_inside_an_object() -> None:
+    check = compile_property({"type": "object", "properties": {"n": {"type": "integer"}}}, formats=FORMATS)
+    assert [check({"n": value}) is None for value in (1, 2.0, 2.5, True, "1")] == [True, True, False, False, False]
+
+
+def test_several_types_inside_an_object() -> None:
+    check = compile_property({"type": "object", "properties": {"n": {"type": ["string", "null"]}}}, formats=FORMATS)
+    assert [check({"n": value}) is None for value in ("x", None, 1)] == [True, True, False]
+
+
 def test_a_format_that_takes_any_text() -> None:
     assert compile_property({"type": "string", "format": "markdown"}, formats=FORMATS)("# x") is None

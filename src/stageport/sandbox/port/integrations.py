@@ -95,6 +95,7 @@ class IntegrationDesk:
             "arePortResourcesInitialized": False,
             "actionsProcessingEnabled": False,
             "incrementalSyncEnabled": False,
+            # What Port's own framework sends by default; an integration that does the work itself changes it.
             "processingMode": "dsp",
             "logIngestId": secrets.token_hex(8),
             "clientId": self._options.client_id,

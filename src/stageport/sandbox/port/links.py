@@ -103,9 +103,11 @@ class LinkResolver:
         return list(islice(found, most))
 
     def _check_exists(self, key: EntityKey, links: ResolvedLinks) -> None:
+        # Port says of a bulk that its items may depend on each other only when missing entities are created.
         if self._store.entity(*key) is not None and (self._create_missing or key not in self.hidden):
             return
         target = self._catalog.find(key.blueprint)
+        # Users and teams are never created in passing, whatever the flag says.
         if not self._create_missing or target is None or target.is_system:
             raise no_such_related(*key)
         links.missing[key] = target

@@ -39,6 +39,7 @@ class PathWalker:
 
     def incoming(self, key: EntityKey, *, required: bool | None = None) -> Iterator[tuple[StoredEntity, str]]:
         """Yield the entities that relate to one, each with the name of the relation."""
+        # The index knows identifiers only; which blueprint a relation leads to is asked here, as it is now.
         for source in self._store.pointing_at(key.identifier):
             blueprint = self._catalog.find(source.blueprint)
             for name, relation in blueprint.relations.items() if blueprint else ():

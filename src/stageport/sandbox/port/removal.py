@@ -29,6 +29,8 @@ class EntityRemover:
         """
         doomed = {key: None for key in keys if self._store.entity(*key) is not None}
         for key in list(doomed):
+            # Taken at its word, the documentation lets one entity with dependents fail the whole of a bulk, even when
+            # the dependents are to be deleted by the same request.
             dependents = self._dependents(key)
             if dependents and not delete_dependents:
                 raise has_dependents(

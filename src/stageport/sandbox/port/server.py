@@ -46,6 +46,7 @@ def build_app(state: PortState) -> web.Application:
     app[STATE] = state
     router = app.router
     add_auth_routes(router)
+    # Before the routes of entities: `search` and `datasource-entities` would be taken for identifiers.
     add_search_routes(router, datasource_listing=state.options.behaviour.datasource_listing)
     add_entity_routes(router)
     add_blueprint_routes(router)

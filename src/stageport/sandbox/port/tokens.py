@@ -27,6 +27,7 @@ class TokenDesk:
         if not right:
             raise PortProblem(401, "invalid_credentials", "Invalid client credentials")
         now = self._options.clock()
+        # Port keeps one active token for a set of credentials; whoever asks again gets what is left of it.
         if not self._token or now >= self._expires:
             self._token = f"sandbox.{secrets.token_urlsafe(24)}"
             self._expires = now + self._options.token_lifetime

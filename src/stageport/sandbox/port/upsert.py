@@ -132,6 +132,7 @@ class EntityWriter:
         if before is not None and self._mode.merge:
             properties = {**before.properties, **given}
         else:
+            # Port documents defaults for new entities; one that is overridden starts anew as well.
             properties = {**blueprint.defaults, **given}
         for name in blueprint.required:
             if properties.get(name) is None:
@@ -146,6 +147,7 @@ class EntityWriter:
             if check is None:
                 unknown.append(name)
             elif value is not None:
+                # Null clears a property of any type; whether it may be missing is asked further on.
                 problem = check(value)
                 if problem is not None:
                     raise mismatch(f'"properties.{name}" {problem}')
@@ -236,6 +238,10 @@ class EntityWriter:
             self._links.hidden.add(key)
 
     def _stub(self, key: EntityKey, target: CompiledBlueprint) -> StoredEntity:
+        """Create what Port's documentation calls a barebones entity: its title is its identifier, and that is all.
+
+        Required properties and relations of the target do not stop it: nothing published says they would.
+        """
         stub = StoredEntity(
             sequence=self._store.next_sequence(),
             blueprint=key.blueprint,

@@ -94,6 +94,7 @@ async def upsert_bulk(request: web.Request) -> web.Response:
     documents = need_list(given["entities"], "entities")
     if not 1 <= len(documents) <= MAX_UPSERTS:
         raise invalid(f'"entities" must have 1 to {MAX_UPSERTS} items, not {len(documents)}')
+    # All shapes are read before anything is written: a slip in one refuses the request, as a schema of the route does.
     items = [state.reader.read(document) for document in documents]
     return _write_all(state, _blueprint(request), mode, items)
 
@@ -112,7 +113,7 @@ def _write_all(
         except PortProblem as problem:
             errors.append((index, _show_error(index, item, problem)))
         else:
-            written.append((index, _show_outcome(index, item, outcome)))
+            written.append((index, _show_outcome(index, outcome)))
     status = 200
     if errors:
         status = 207 if written else state.options.behaviour.all_failed_status
@@ -130,7 +131,7 @@ def _by_index(pair: tuple[int, Json]) -> int:
     return pair[0]
 
 
-def _show_outcome(index: int, _item: EntityRequest, outcome: Outcome) -> dict[str, Json]:
+def _show_outcome(index: int, outcome: Outcome) -> dict[str, Json]:
     created = outcome.fate is Fate.CREATED
     return {"created": created, "identifier": outcome.entity.identifier, "index": index}
 
@@ -230,6 +231,7 @@ async def delete_bulk(request: web.Request) -> web.Response:
     identifiers = [need_text(one, "entities") for one in need_list(given["entities"], "entities")]
     if not 1 <= len(identifiers) <= MAX_DELETES:
         raise invalid(f'"entities" must have 1 to {MAX_DELETES} items, not {len(identifiers)}')
+    # Those that are not there are passed over: clients trust `deletedEntities`, and gone is gone.
     keys = [EntityKey(blueprint.identifier, identifier) for identifier in dict.fromkeys(identifiers)]
     removed = set(state.remove(keys, delete_dependents=dependents))
     return answer({"deletedEntities": [key.identifier for key in keys if key in removed]})
