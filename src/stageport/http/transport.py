@@ -51,6 +51,7 @@ class Transport:
         self._verify = verify
         self._strict = strict_certificates
         self._session: aiohttp.ClientSession | None = None
+        self._context: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,21 +81,21 @@ class Transport:
     async def _exchange(self, request: Request) -> Response:
         session = self._session or self._open()
         url = _read_url(request.url)
+        proxy = find_proxy(self._proxies, url.scheme, url.host or "", url.port) if self._proxies else None
         async with session.request(
             request.method,
             url,
             headers=request.headers,
             data=request.body,
             allow_redirects=False,
-            proxy=find_proxy(self._proxies, url.scheme, url.host or "", url.port) if self._proxies else None,
+            proxy=proxy,
+            ssl=self._trust() if url.scheme == "https" or str(proxy).startswith("https") else True,
         ) as answer:
             body = await answer.read()
             return Response(answer.status, answer.headers, decompress(body, answer.headers.get("Content-Encoding")))
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=self._connections, keepalive_timeout=IDLE_SECONDS, ssl=self._make_ssl_context()
-        )
+        connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=IDLE_SECONDS)
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
@@ -104,6 +105,12 @@ class Transport:
             auto_decompress=False,
         )
         return self._session
+
+    def _trust(self) -> ssl.SSLContext:
+        """Return the certificate authorities; reading them takes longer than a request, so only where there is TLS."""
+        if self._context is None:
+            self._context = self._make_ssl_context()
+        return self._context
 
     def _make_ssl_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
