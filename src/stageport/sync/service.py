@@ -12,7 +12,7 @@ import msgspec
 
 from stageport.model.changes import WriteOptions
 from stageport.model.entities import Json
-from stageport.model.errors import InterruptedPassError, MappingError, StageportError, TargetError
+from stageport.model.errors import InterruptedPassError, MappingError, StageportError, TargetAnswerError, TargetError
 from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
@@ -168,6 +168,8 @@ async def _report(around: Surroundings, status: str, *, started: str, ended: str
     try:
         await around.integration.report_state(status, started=started, ended=ended)
     except TargetError as error:
+        if isinstance(error, TargetAnswerError) and error.status == 404:
+            return  # what is not registered has no state
         around.listener(Noticed("warning", f"Port was not told that the resync is {status}: {error.message}"))
 
 
