@@ -92,7 +92,7 @@ class Projector:
                 relations[name] = entity.relations.get(name, [] if relation.many else None)
         return relations
 
-    # A path over a relation of many mirrors a list; Port shows null where a relation leads nowhere.
+    # A path over a relation of many mirrors a list. What Port shows where a path leads nowhere is not published: null.
     def _mirror(self, entity: StoredEntity, path: str) -> Json:
         *relations, last = path.split(".")
         current, many = [entity], False
