@@ -148,7 +148,8 @@ def test_real_catalogs_are_shown_but_for_what_cannot_be_read(backstage_with_real
 def test_a_test_run_that_is_killed_leaves_no_backend_behind(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from tests.e2e.harness import RealBackstage\n"
-        "backstage = RealBackstage(Path(sys.argv[1])); backstage.start(); print(backstage.port, flush=True); time.sleep(300)"
+        "backstage = RealBackstage(Path(sys.argv[1])); backstage.start()\n"
+        "print(backstage.port, flush=True); time.sleep(300)"
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=root, stdout=subprocess.PIPE) as run:
