@@ -13,9 +13,7 @@ from stageport.cli.excerpts import excerpt_lines, point_at
 from stageport.mapping.explain import Fate, FieldValue, ItemTold, ResourceTold
 from stageport.mapping.jq_tokens import line_and_column
 from stageport.mapping.loading import LoadedMapping
-from stageport.mapping.workers import ExpressionFault
 from stageport.model.entities import TargetEntity
-from stageport.model.errors import ExpressionError
 from stageport.plan.verdict import judge_target
 
 ITEMS_SHOWN = 5
@@ -39,13 +37,8 @@ class Context:
 
     basis: Basis
     loaded: LoadedMapping | None = None
-    faults: Sequence[ExpressionFault] = ()
     unfiltered: frozenset[int] = field(default_factory=frozenset)
     width: int = 120
-
-    def compile_error(self, value: FieldValue) -> ExpressionError | None:
-        """Return why an expression does not compile, None when it does."""
-        return next((fault.error for fault in self.faults if fault.slot.path == value.slot.path), None)
 
 
 def explanation_lines(name: str, told: Sequence[ResourceTold], context: Context) -> Iterator[str]:
@@ -99,9 +92,8 @@ def _field_lines(fields: Sequence[FieldValue], context: Context) -> Iterator[str
 
 def _error_lines(value: FieldValue, context: Context) -> Iterator[str]:
     yield f"      [red]{escape(value.error)}[/red]"
-    error = context.compile_error(value)
-    if error is not None and error.hint:
-        yield f"      {escape(error.hint)}"
+    if value.hint:
+        yield f"      {escape(value.hint)}"
     if value.span is None:
         return
     expression = value.slot.expression

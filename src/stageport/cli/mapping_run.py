@@ -38,14 +38,14 @@ LIMITS = Limits(told_problems=sys.maxsize)
 class Given:
     """What is to be mapped, by which document, and what the outcome is held against.
 
-    ``loaded`` is None for the mapping at Port. ``unfiltered`` are resources whose ``selector.filter`` keeps the one
-    source entity away.
+    ``mapping`` is None for the mapping at Port, ``basis`` where nobody said which blueprints Port has. ``unfiltered``
+    are resources whose ``selector.filter`` keeps the one source entity away.
     """
 
     documents: Sequence[bytes]
     mapping: LoadedMapping | None
     pool: WorkerPool
-    basis: Basis
+    basis: Basis | None
     unfiltered: frozenset[int] = frozenset()
 
     @property
@@ -56,8 +56,13 @@ class Given:
 
 def run_map(request: MapRequest) -> Exit:
     """Map what was asked for and print what came of it."""
+    return run_async(map_and_print(request))
+
+
+async def map_and_print(request: MapRequest) -> Exit:
+    """Do the same inside of an event loop that runs."""
     try:
-        return run_async(_map(request))
+        return await _map(request)
     except MappingError as error:
         if request.output == "text":
             raise
@@ -69,17 +74,14 @@ def run_map(request: MapRequest) -> Exit:
 async def _map(request: MapRequest) -> Exit:
     async with _open(request) as given:
         trial = await try_mapping(given.pool, given.documents, every_kind=given.takes_every_kind)
-        objections = _objections(trial.outcome.targets, given.basis)
+        objections = _objections(trial.outcome.targets, given.basis) if given.basis else None
         if request.output == "json":
-            shown = objections if given.basis.certain else None
-            typer.echo(
-                map_document(
-                    trial.outcome, loaded=given.mapping, path_of=_path_of(given.pool), objections=shown
-                ).decode()
-            )
+            path_of = _path_of(given.pool)
+            printed = map_document(trial.outcome, loaded=given.mapping, path_of=path_of, objections=objections)
+            typer.echo(printed.decode())
         else:
-            await _print_text(given, trial, objections)
-        return _exit(trial, objections) if request.strict else Exit.OK
+            await _print_text(given, trial)
+        return _exit(trial, objections or ()) if request.strict else Exit.OK
 
 
 def _exit(trial: Trial, objections: Sequence[object]) -> Exit:
@@ -106,7 +108,7 @@ async def _open(request: MapRequest) -> AsyncIterator[Given]:
         documents = [remote.raw] if content is None else documents
         document, unfiltered, basis = remote.document, remote.unfiltered, basis or remote.basis
     async with WorkerPool(document, workers=1, limits=LIMITS, where=loaded.where if loaded else None) as pool:
-        yield Given(documents, loaded, pool, basis or guessed_basis(), unfiltered)
+        yield Given(documents, loaded, pool, basis, unfiltered)
 
 
 def _input_name(request: MapRequest) -> str | None:
@@ -146,11 +148,12 @@ def _path_of(pool: WorkerPool) -> PathOf:
     return lambda problem: paths.get((problem.resource, problem.field), ("resources", max(problem.resource, 0)))
 
 
-async def _print_text(given: Given, trial: Trial, objections: Sequence[tuple[TargetEntity, Objection]]) -> None:
+async def _print_text(given: Given, trial: Trial) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    basis = given.basis or guessed_basis()
     width = console.width if console.is_terminal else PIPED_WIDTH
     if len(given.documents) == 1:
-        lines = await _explanation(given, width)
+        lines = await _explanation(given, basis, width)
     else:
         lines = []
     if not lines:
@@ -159,8 +162,8 @@ async def _print_text(given: Given, trial: Trial, objections: Sequence[tuple[Tar
             summary_lines(
                 trial,
                 count=len(given.documents),
-                basis=given.basis,
-                objections=objections,
+                basis=basis,
+                objections=_objections(trial.outcome.targets, basis),
                 place=lambda problem: loaded.where(path_of(problem)) if loaded else "",
             )
         )
@@ -168,7 +171,7 @@ async def _print_text(given: Given, trial: Trial, objections: Sequence[tuple[Tar
         console.print(line)
 
 
-async def _explanation(given: Given, width: int) -> list[str]:
+async def _explanation(given: Given, basis: Basis, width: int) -> list[str]:
     """Explain the one source entity; nothing when it cannot be called anything."""
     try:
         source = read_source(given.documents[0])
@@ -179,9 +182,8 @@ async def _explanation(given: Given, width: int) -> list[str]:
     indices = [n for n, one in enumerate(resources) if given.takes_every_kind or one.kind.lower() == kind]
     told = await explain_source(given.pool, source, resources=indices, limits=LIMITS)
     context = Context(
-        basis=given.basis,
+        basis=basis,
         loaded=given.mapping,
-        faults=given.pool.faults,
         unfiltered=given.unfiltered,
         width=width,
     )

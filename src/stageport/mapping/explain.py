@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from stageport.mapping.complaints import explain_complaint
 from stageport.mapping.culprit import Span, find_culprits
-from stageport.mapping.jq_tokens import offset_of
 from stageport.mapping.layout import Slot
 from stageport.mapping.resource import Resource
 from stageport.mapping.workers import NO_SLOT, ExpressionFault, Limits, SlotTrace, WorkerPool
@@ -37,6 +37,7 @@ class FieldValue:
     slot: Slot
     value: bytes | None
     error: str = ""
+    hint: str = ""
     span: Span | None = None
 
 
@@ -74,35 +75,34 @@ async def explain_source(
     """Map one source entity through these resources of the pool's document and tell every step."""
     kinds = [pool.document.resources[index].kind for index in resources]
     traces = [await pool.trace(kind, source, resources=[index]) for kind, index in zip(kinds, resources, strict=True)]
-    spans = {(fault.resource, fault.slot.path): compile_span(fault) for fault in pool.faults}
+    uncompiled = {fault.slot.path: _uncompiled(fault) for fault in pool.faults}
     values = [value for trace in traces for value in trace.values]
-    failed = [one for one in values if one.error and (one.resource, one.slot.path) not in spans][:MOST_PLACES]
+    failed = [one for one in values if one.error and one.slot.path not in uncompiled][:MOST_PLACES]
     places = await find_culprits(pool.document, source, failed, limits=limits)
-    found = {id(one): place for one, place in zip(failed, places, strict=True)}
+    found = {
+        id(one): FieldValue(one.slot, None, one.error, span=span) for one, span in zip(failed, places, strict=True)
+    }
+
+    def tell(one: SlotTrace) -> tuple[int, FieldValue]:
+        plain = FieldValue(one.slot, one.value, one.error)
+        return one.item, uncompiled.get(one.slot.path) or found.get(id(one)) or plain
+
     return tuple(
         _resource(
             index,
             pool.document.resources[index],
             mapped=trace.mapped,
-            values=[
-                (one.item, FieldValue(one.slot, one.value, one.error, _span(one, spans, found))) for one in trace.values
-            ],
+            values=[tell(one) for one in trace.values],
             raw=source.raw,
         )
         for index, trace in zip(resources, traces, strict=True)
     )
 
 
-def _span(
-    one: SlotTrace, compiled: Mapping[tuple[int, tuple[str | int, ...]], Span], found: Mapping[int, Span | None]
-) -> Span | None:
-    return (compiled.get((one.resource, one.slot.path)) or found.get(id(one))) if one.error else None
-
-
-def compile_span(fault: ExpressionFault) -> Span:
-    """Return the place at which an expression does not compile."""
-    start = offset_of(fault.slot.expression, line=fault.error.line, column=fault.error.column)
-    return Span(start, start + 1)
+def _uncompiled(fault: ExpressionFault) -> FieldValue:
+    complaint = explain_complaint(fault.slot.expression, fault.error)
+    span = Span(complaint.start, complaint.end)
+    return FieldValue(fault.slot, None, f"does not compile: {complaint.message}", complaint.hint, span)
 
 
 def _resource(
