@@ -115,7 +115,7 @@ class World:
             if not blueprint.startswith("_")
         }
 
-    def keys(self) -> set[Key]:
+    def present(self) -> set[Key]:
         return set(self.held())
 
     def entity(self, blueprint: str, identifier: str) -> dict[str, Any]:

@@ -120,7 +120,7 @@ async def test_a_kind_may_be_written_in_any_case(written: str) -> None:
     async with serve_world([component("pay")]) as world:
         world.install(mapping(resource(written, "service")), blueprints=[SERVICE])
         await world.sync()
-        assert world.keys() == {("service", ref("component", "pay"))}
+        assert world.present() == {("service", ref("component", "pay"))}
 
 
 async def test_capitals_other_scripts_and_namespaces() -> None:
@@ -173,7 +173,7 @@ async def test_a_kind_mapped_to_two_blueprints_gives_two_targets() -> None:
     async with serve_world([component("pay")]) as world:
         world.install(config, blueprints=[SERVICE, blueprint("other")])
         await world.sync()
-        assert world.keys() == {("service", ref("component", "pay")), ("other", ref("component", "pay"))}
+        assert world.present() == {("service", ref("component", "pay")), ("other", ref("component", "pay"))}
         assert len([seen for seen in world.backstage.requests if "by-query" in seen]) == 1
 
 
@@ -253,7 +253,7 @@ async def test_entities_that_others_made_are_taken_over_not_doubled_and_not_empt
         mine = {"identifier": name, "title": "Theirs", "properties": {"life": "theirs"}}
         world.write_as(FOREIGN, "service", mine, {"identifier": "stale-but-theirs"})
         await world.sync()
-        assert world.keys() == {("service", name), ("service", "stale-but-theirs")}
+        assert world.present() == {("service", name), ("service", "stale-but-theirs")}
         held = world.entity("service", name)
         assert (held["title"], held["properties"]) == ("pay", {"type": "service", "life": "theirs"})
         assert held["$datasource"].endswith("/exporter")
@@ -300,7 +300,7 @@ async def test_an_edited_mapping_is_used_by_the_next_pass() -> None:
         }
         edited["resources"][0]["selector"]["query"] = '.metadata.name == "pay"'
         await grow(world, edited)
-        assert world.keys() == {("service", ref("component", "pay"))}
+        assert world.present() == {("service", ref("component", "pay"))}
 
 
 async def test_items_become_target_entities_of_their_own() -> None:
@@ -318,10 +318,10 @@ async def test_items_become_target_entities_of_their_own() -> None:
     async with serve_world([source, component("bare")]) as world:
         world.install(config, blueprints=[blueprint("link")])
         assert (await world.sync()).exit is Exit.OK
-        assert world.keys() == {("link", "pay-runbook"), ("link", "pay-chat")}
+        assert world.present() == {("link", "pay-runbook"), ("link", "pay-chat")}
         world.catalog.update(ref("component", "pay"), lambda one: one["metadata"]["links"].pop())
         await world.sync()
-        assert world.keys() == {("link", "pay-runbook")}
+        assert world.present() == {("link", "pay-runbook")}
 
 
 async def test_filters_are_pushed_down_to_backstage() -> None:
@@ -332,7 +332,7 @@ async def test_filters_are_pushed_down_to_backstage() -> None:
     async with serve_world([component("pay"), component("shop", type="website")]) as world:
         world.install(config, blueprints=[SERVICE, blueprint("other")])
         await world.sync()
-        assert world.keys() == {("service", ref("component", "shop")), ("other", ref("component", "pay"))}
+        assert world.present() == {("service", ref("component", "shop")), ("other", ref("component", "pay"))}
         world.catalog.update(ref("component", "pay"), lambda one: one["spec"].update(type="website"))
         await world.sync()
-        assert world.keys() == {("service", ref("component", "shop")), ("service", ref("component", "pay"))}
+        assert world.present() == {("service", ref("component", "shop")), ("service", ref("component", "pay"))}

@@ -162,7 +162,7 @@ async def test_without_initialize_an_integration_set_up_by_hand_works() -> None:
         world.install(SERVICES, blueprints=[SERVICE])
         world.state.integrations.patch(IDENTIFIER, {"arePortResourcesInitialized": False}, skip_resync=True)
         assert (await world.sync()).exit is Exit.OK
-        assert world.keys() == {("service", ref("component", "pay"))}
+        assert world.present() == {("service", ref("component", "pay"))}
         assert not world.state.blueprints().keys() & set(DEFAULTS)
 
 
@@ -234,7 +234,9 @@ async def test_what_ports_own_integration_wrote_is_ours_whatever_its_version() -
         world.write_as(FOREIGN, "service", {"identifier": "foreign"})
         outcome = await world.sync()
         assert outcome.applied.deleted == 2
-        assert world.keys() == {("service", name) for name in (ref("component", "pay"), "others", "gitops", "foreign")}
+        assert world.present() == {
+            ("service", name) for name in (ref("component", "pay"), "others", "gitops", "foreign")
+        }
 
 
 async def test_writes_say_which_resync_they_belong_to_and_how_port_is_to_take_them() -> None:
