@@ -14,6 +14,8 @@
     │   ├── TargetRefusedError         401, 403: client id and secret
     │   ├── TargetAnswerError          a status or body that Port should not give; carries ``status`` and ``code``
     │   └── MissingBlueprintError      the mapping names a blueprint that Port does not have
+    ├── LedgerError                    the ledger failed: what was acknowledged before stays noted
+    │   └── LedgerBusyError            another process has it open
     └── InterruptedPassError           a signal stopped the pass; what was written stays written
 
 A message says what happened and where; the hint says what to do. Neither ever holds a secret, and no body of an
@@ -135,6 +137,14 @@ class TargetAnswerError(TargetError):
 
 class MissingBlueprintError(TargetError):
     """The mapping writes to a blueprint that does not exist at Port."""
+
+
+class LedgerError(StageportError):
+    """The ledger could not be read or written (disk full, I/O error, damage). The pass ends; the next one goes on."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another process has the ledger open; the message says which."""
 
 
 class InterruptedPassError(StageportError):

@@ -1,0 +1,159 @@
+"""The only module that touches ``sqlite3``: statements, transactions, and errors that people can read.
+
+One connection, used by one thread. ``isolation_level=None`` leaves transactions to ``together``; the driver's own
+begin late and end in surprising places.
+"""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from stageport.model.errors import LedgerError
+
+MEMORY = ":memory:"
+BUSY_SECONDS = 5.0
+"""Long enough for a person's look into the file with another program, short enough for a pass."""
+COPIED_IN_MEMORY = 32 << 20
+"""A copy of more bytes than these goes to a file, so that memory stays flat."""
+
+_SETTINGS = (
+    # With WAL, a crash of the process loses nothing; one of the machine may lose the last commits, never the file.
+    "PRAGMA synchronous = NORMAL",
+    # Negative: in KiB. Flat, however large the ledger grows.
+    "PRAGMA cache_size = -8000",
+    # The write-ahead log shrinks again after a large transaction.
+    "PRAGMA journal_size_limit = 16777216",
+    # Debian's SQLite overwrites what is deleted with zeros, twice the writes; there are no secrets here.
+    "PRAGMA secure_delete = OFF",
+)
+_HINTS = {
+    sqlite3.SQLITE_FULL: "Make room on the disk and run it again: what was noted stays noted.",
+    sqlite3.SQLITE_READONLY: "Make the ledger's folder writable, or choose another place for the ledger.",
+    sqlite3.SQLITE_CANTOPEN: "Make the ledger's folder writable, or choose another place for the ledger.",
+    sqlite3.SQLITE_IOERR: "Look after the disk, then run it again: what was noted stays noted.",
+    sqlite3.SQLITE_CORRUPT: "Run it again: a damaged ledger is set aside, and the next pass reads everything.",
+    sqlite3.SQLITE_NOTADB: "Run it again: a damaged ledger is set aside, and the next pass reads everything.",
+    sqlite3.SQLITE_BUSY: "Close the other program that has the ledger open.",
+}
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PRIMARY = 0xFF
+"""SQLite's extended codes hold the plain one in the lowest byte."""
+
+
+class Database:
+    """A connection to a file, or to memory.
+
+    ``damaged`` turns true once SQLite finds that the file is none of its own, or malformed.
+    """
+
+    def __init__(self, place: Path | None, *, journal: str = "WAL") -> None:
+        self._name = str(place) if place else "the ledger in memory"
+        self._depth = 0
+        self.damaged = False
+        self.place = place
+        try:
+            self._connection = sqlite3.connect(place or MEMORY, timeout=BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        try:
+            for setting in (f"PRAGMA journal_mode = {journal}", *_SETTINGS):
+                self.run(setting)
+        except LedgerError:
+            self.close()
+            raise
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows of an answer."""
+        try:
+            return self._connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+
+    def pages(self, statement: str, *, size: int) -> Iterator[list[Any]]:
+        """Yield the rows of an answer so many at a time; write nothing meanwhile."""
+        try:
+            cursor = self._connection.execute(statement)
+            while rows := cursor.fetchmany(size):
+                yield rows
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+
+    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row, None when there is no row."""
+        found = self.rows(statement, parameters)
+        return found[0][0] if found else None
+
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement; outside of ``together`` it is a transaction of its own."""
+        self.rows(statement, parameters)
+
+    def run_each(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for each row, all in one transaction."""
+        with self.together():
+            try:
+                self._connection.executemany(statement, rows)
+            except sqlite3.Error as error:
+                raise self._told(error) from error
+
+    @contextmanager
+    def together(self) -> Generator[None, None, None]:
+        """Make one transaction of all that is run inside: all of it counts, or nothing. May be nested."""
+        if self._depth == 0:
+            self.run("BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+            if self._depth == 1:
+                self.run("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._depth -= 1
+
+    def copy(self) -> "Database":
+        """Return a copy, in memory while it is small, else in a file beside this one that has no name any more."""
+        size = self.value("PRAGMA page_count") * self.value("PRAGMA page_size")
+        place = None if self.place is None or size <= COPIED_IN_MEMORY else _passing_file(self.place)
+        other = Database(place, journal="MEMORY")
+        try:
+            self._connection.backup(other._connection)
+            # The copied header says WAL, which would make files by the name that is about to go.
+            other.run("PRAGMA journal_mode = MEMORY")
+        except sqlite3.Error as error:
+            other.close()
+            raise self._told(error) from error
+        finally:
+            if place is not None:
+                place.unlink()
+        return other
+
+    def close(self) -> None:
+        """Close it; closing twice is fine. What is on disk is consistent with or without."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _roll_back(self) -> None:
+        """Undo; SQLite has done so by itself after some errors (a full disk)."""
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.rollback()
+
+    def _told(self, error: sqlite3.Error) -> LedgerError:
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+        self.damaged = self.damaged or code in _DAMAGE
+        return LedgerError(f"The ledger ({self._name}) failed: {error}.", hint=_HINTS.get(code, ""))
+
+
+def _passing_file(place: Path) -> Path:
+    """Make an empty file beside another, where there is room and the right to write."""
+    try:
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f"{place.name}.copy-")
+    except OSError as error:
+        raise LedgerError(f"The ledger ({place}) could not be copied: {error}.") from error
+    os.close(handle)
+    return Path(name)

@@ -1,0 +1,247 @@
+"""The ledger: ``sync.seams.Ledger`` on SQLite, on a file or in memory.
+
+Lookups ask for some hundreds of names at once; walks fetch a thousand rows, and go on after the last of them, so that
+the caller may write in between and memory stays flat.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from stageport.ledger.database import Database
+from stageport.ledger.rows import asked_at_once, by_blueprint, packed_rank, source_record, target_record, want_record
+from stageport.ledger.schema import migrate
+from stageport.model.fingerprint import key_hash
+from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
+from stageport.model.refs import SourceRef, TargetKey
+
+_WALKED = 1000
+"""Rows fetched at once by a walk."""
+
+_SOURCE = "SELECT ref, uid, etag, digest, failed FROM sources"
+_WANT = "SELECT ref, blueprint, identifier, rank, fingerprint, related FROM wants"
+_TARGET = "SELECT blueprint, identifier, acknowledged, stored FROM targets"
+_PUT_SOURCE = """
+INSERT INTO sources (ref, uid, etag, digest, failed, seen) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (ref) DO UPDATE SET
+    uid = excluded.uid, etag = excluded.etag, digest = excluded.digest, failed = excluded.failed, seen = excluded.seen
+"""
+_PUT_WANT = """
+INSERT INTO wants (ref, place, blueprint, identifier, rank, fingerprint, related) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_PUT_TARGET = """
+INSERT INTO targets (blueprint, identifier, acknowledged, stored) VALUES (?, ?, ?, ?)
+ON CONFLICT (blueprint, identifier) DO UPDATE SET acknowledged = excluded.acknowledged, stored = excluded.stored
+"""
+_PUT_OWNED = """
+INSERT INTO owned (blueprint, identifier, number) VALUES (?, ?, ?)
+ON CONFLICT (blueprint, identifier) DO UPDATE SET number = excluded.number
+"""
+_WANTED = "EXISTS (SELECT 1 FROM wants WHERE blueprint = known.blueprint AND identifier = known.identifier)"
+_LISTED = """
+EXISTS (SELECT 1 FROM owned WHERE blueprint = known.blueprint AND identifier = known.identifier AND number = ?)
+"""
+_KEYS_OF = """
+SELECT blueprint, identifier FROM {table} AS known WHERE (blueprint, identifier) > (?, ?) AND {condition}
+ORDER BY blueprint, identifier LIMIT ?
+"""
+
+
+class SqliteLedger:
+    """What is remembered between passes; see ``sync.seams.Ledger`` for what each call means."""
+
+    def __init__(self, database: Database, *, release: Callable[[], None] = lambda: None) -> None:
+        self._database = database
+        self._release = release
+        self._listing = 0
+
+    @classmethod
+    def in_memory(cls) -> "SqliteLedger":
+        """Return an empty ledger that is gone once closed."""
+        database = Database(None)
+        migrate(database)
+        return cls(database, release=database.close)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make one transaction of all calls inside, or none; never wait for anything inside."""
+        return self._database.together()
+
+    def begin_pass(self, *, mapping: Fingerprint) -> int:
+        """Open a pass and return its number."""
+        with self.together():
+            if self._database.value("SELECT mapping FROM ledger") != mapping:
+                self._database.run("UPDATE sources SET digest = x'' WHERE digest <> x''")
+            self._database.run("UPDATE ledger SET mapping = ?, number = number + 1", (mapping,))
+            return int(self._database.value("SELECT number FROM ledger"))
+
+    @property
+    def is_empty(self) -> bool:
+        """True when neither a source entity nor a target entity is known."""
+        return not self._database.value("SELECT EXISTS (SELECT 1 FROM sources) OR EXISTS (SELECT 1 FROM targets)")
+
+    def read_fact(self, name: str) -> str:
+        """Return a remembered fact, an empty string when there is none."""
+        return self._database.value("SELECT value FROM facts WHERE name = ?", (name,)) or ""
+
+    def write_fact(self, name: str, value: str) -> None:
+        """Remember a fact."""
+        self._database.run("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+
+    def sources(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceRecord]:
+        """Look source entities up."""
+        return {row[0]: source_record(row) for row in self._named(f"{_SOURCE} WHERE ref IN (?*)", refs)}
+
+    def kind_sources(self, kind: str) -> Iterator[SourceRecord]:
+        """Yield every known source entity of a kind, in order of ref."""
+        lowered = kind.lower()
+        # ";" follows ":": everything in between begins with the kind and its colon.
+        statement = f"{_SOURCE} WHERE ref > ? AND ref < ? ORDER BY ref LIMIT ?"
+        yield from map(source_record, self._walk(statement, (f"{lowered};",), start=(f"{lowered}:",)))
+
+    def touch(self, refs: Sequence[SourceRef], *, number: int) -> None:
+        """Note that these were seen in a pass."""
+        with self.together():
+            for statement, names in asked_at_once("UPDATE sources SET seen = ? WHERE ref IN (?*)", refs):
+                self._database.run(statement, (number, *names))
+
+    def unseen(self, *, number: int) -> Iterator[SourceRef]:
+        """Yield the known source entities that the pass has not touched or recorded."""
+        statement = "SELECT ref FROM sources WHERE ref > ? AND seen < ? ORDER BY ref LIMIT ?"
+        for (ref,) in self._walk(statement, (number,), start=("",)):
+            yield ref
+
+    def open_sources(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]], *, number: int) -> None:
+        """Replace what source entities want, before any of it is written."""
+        latest = {record.ref: (record, wants) for record, wants in entries}
+        with self.together():
+            self._run_named("DELETE FROM wants WHERE ref IN (?*)", list(latest))
+            self._database.run_each(
+                _PUT_SOURCE, ((*record._replace(digest=UNKNOWN), number) for record, _ in latest.values())
+            )
+            self._database.run_each(_PUT_WANT, _want_rows(latest.values()))
+
+    def settle_sources(self, records: Sequence[SourceRecord], *, number: int) -> None:
+        """Note that all these source entities want has been acknowledged."""
+        self._database.run_each(_PUT_SOURCE, ((*record, number) for record in records))
+
+    def drop_sources(self, refs: Sequence[SourceRef]) -> None:
+        """Forget source entities and what they wanted; the target entities stay known."""
+        with self.together():
+            self._run_named("DELETE FROM sources WHERE ref IN (?*)", refs)
+            self._run_named("DELETE FROM wants WHERE ref IN (?*)", refs)
+
+    def wants_of(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, Sequence[WantRecord]]:
+        """Return what source entities want, by ref, in order of rank; those that want nothing are not in it."""
+        rows = self._named(f"{_WANT} WHERE ref IN (?*) ORDER BY ref, place", refs)
+        return {ref: [*wants] for ref, wants in groupby(map(want_record, rows), key=attrgetter("ref"))}
+
+    def wanters_of(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, Sequence[WantRecord]]:
+        """Return who wants target entities, in order of rank, then of ref; unwanted ones are not in it."""
+        found: dict[TargetKey, list[WantRecord]] = {}
+        order = "ORDER BY identifier, rank, ref, place"
+        for want in map(want_record, self._keyed(f"{_WANT} WHERE blueprint = ? AND identifier IN (?*) {order}", keys)):
+            found.setdefault(want.key, []).append(want)
+        return found
+
+    def related_among(self, keys: Sequence[TargetKey], *, without: Sequence[SourceRef] = ()) -> set[TargetKey]:
+        """Return those keys that some want relates to, wants of the source entities ``without`` left aside."""
+        # Read in the machine's own byte order, as the blobs are below.
+        hashed = {int.from_bytes(key_hash(key), sys.byteorder): key for key in keys}
+        aside = set(without)
+        found: set[int] = set()
+        for rows in self._database.pages("SELECT ref, related FROM wants WHERE related <> x''", size=_WALKED):
+            blobs = b"".join(blob for ref, blob in rows if ref not in aside)
+            found.update(hashed.keys() & memoryview(blobs).cast("Q"))
+        return {hashed[number] for number in found}
+
+    def targets(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
+        """Look target entities up."""
+        rows = self._keyed(f"{_TARGET} WHERE blueprint = ? AND identifier IN (?*)", keys)
+        return {record.key: record for record in map(target_record, rows)}
+
+    def acknowledge(self, records: Sequence[TargetRecord]) -> None:
+        """Note what Port took, or was seen to hold."""
+        self._database.run_each(_PUT_TARGET, ((*key, acknowledged, stored) for key, acknowledged, stored in records))
+
+    def drop_targets(self, keys: Sequence[TargetKey]) -> None:
+        """Forget target entities: they are gone from Port."""
+        self._database.run_each("DELETE FROM targets WHERE blueprint = ? AND identifier = ?", keys)
+
+    def count_wanted(self) -> int:
+        """Count the target entities that somebody wants."""
+        return int(self._database.value("SELECT count(*) FROM (SELECT DISTINCT blueprint, identifier FROM wants)"))
+
+    def count_targets(self) -> int:
+        """Count the target entities known to be at Port."""
+        return int(self._database.value("SELECT count(*) FROM targets"))
+
+    def note_owned(self, keys: Sequence[TargetKey], *, number: int) -> None:
+        """Note that Port lists these as ours in this pass. Listings of earlier passes are forgotten."""
+        with self.together():
+            if number != self._listing:
+                self._database.run("DELETE FROM owned WHERE number <> ?", (number,))
+            self._database.run_each(_PUT_OWNED, ((*key, number) for key in keys))
+        self._listing = number
+
+    def count_owned(self, *, number: int) -> int:
+        """Count what Port listed as ours in this pass."""
+        return int(self._database.value("SELECT count(*) FROM owned WHERE number = ?", (number,)))
+
+    def owned_among(self, keys: Sequence[TargetKey], *, number: int) -> set[TargetKey]:
+        """Return those keys that Port listed as ours in this pass."""
+        statement = "SELECT blueprint, identifier, number FROM owned WHERE blueprint = ? AND identifier IN (?*)"
+        return {TargetKey(row[0], row[1]) for row in self._keyed(statement, keys) if row[2] == number}
+
+    def unowned(self, *, number: int) -> Iterator[TargetKey]:
+        """Yield target entities that were acknowledged and are wanted, but that Port did not list in this pass."""
+        return self._keys_of("targets", f"acknowledged <> x'' AND {_WANTED} AND NOT {_LISTED}", (number,))
+
+    def unwanted_owned(self, *, number: int) -> Iterator[TargetKey]:
+        """Yield what Port listed as ours in this pass and nobody wants."""
+        return self._keys_of("owned", f"number = ? AND NOT {_WANTED}", (number,))
+
+    def unwanted_targets(self) -> Iterator[TargetKey]:
+        """Yield known target entities that nobody wants."""
+        return self._keys_of("targets", f"NOT {_WANTED}")
+
+    def scratch(self) -> "SqliteLedger":
+        """Return a copy that may be changed without changing this one; close it when done."""
+        copy = self._database.copy()
+        return SqliteLedger(copy, release=copy.close)
+
+    def close(self) -> None:
+        """Close the ledger and let go of its lock."""
+        self._release()
+
+    def _named(self, statement: str, names: Sequence[str]) -> Iterator[Any]:
+        for asked, part in asked_at_once(statement, names):
+            yield from self._database.rows(asked, part)
+
+    def _keyed(self, statement: str, keys: Sequence[TargetKey]) -> Iterator[Any]:
+        for blueprint, identifiers in by_blueprint(keys).items():
+            for asked, part in asked_at_once(statement, identifiers):
+                yield from self._database.rows(asked, (blueprint, *part))
+
+    def _run_named(self, statement: str, names: Sequence[str]) -> None:
+        for asked, part in asked_at_once(statement, names):
+            self._database.run(asked, part)
+
+    def _keys_of(self, table: str, condition: str, parameters: Sequence[Any] = ()) -> Iterator[TargetKey]:
+        statement = _KEYS_OF.format(table=table, condition=condition)
+        return (TargetKey(*row) for row in self._walk(statement, parameters, start=("", "")))
+
+    def _walk(self, statement: str, parameters: Sequence[Any], *, start: tuple[str, ...]) -> Iterator[Any]:
+        """Yield rows after ``start``, which is compared with their first columns."""
+        rows = self._database.rows(statement, (*start, *parameters, _WALKED))
+        while rows:
+            yield from rows
+            rows = self._database.rows(statement, (*rows[-1][: len(start)], *parameters, _WALKED))
+
+
+def _want_rows(entries: Iterable[tuple[SourceRecord, Sequence[WantRecord]]]) -> Iterator[Sequence[Any]]:
+    for record, wants in entries:
+        for place, want in enumerate(sorted(wants, key=attrgetter("rank"))):
+            yield record.ref, place, *want.key, packed_rank(want.rank), want.fingerprint, want.related
