@@ -222,11 +222,11 @@ def ref(kind: str, name: str, namespace: str = "default") -> str:
 
 
 def resource(
-    kind: str, blueprint: str, *, query: str = "true", selector: Config | None = None, **mappings: Any
+    kind: str, onto: str, *, query: str = "true", selector: Config | None = None, **mappings: Any
 ) -> Config:
     """Write one resource of a mapping; the identifier is the ref unless told otherwise."""
     port = {name: mappings.pop(name) for name in list(mappings) if name.startswith("itemsToParse")}
-    whole = {"identifier": ".metadata.identifier", "blueprint": f'"{blueprint}"', **mappings}
+    whole = {"identifier": ".metadata.identifier", "blueprint": f'"{onto}"', **mappings}
     return {
         "kind": kind,
         "selector": {"query": query, **(selector or {})},

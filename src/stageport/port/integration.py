@@ -1,6 +1,6 @@
 """The integration's record at Port: the mapping document, the state of resyncs, examples of raw data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
@@ -10,6 +10,7 @@ import msgspec
 from stageport.http.messages import Response
 from stageport.model.entities import Json
 from stageport.port.answers import decode_answer
+from stageport.port.batches import LARGEST_BODY
 from stageport.port.examples import mask_secrets
 from stageport.port.paths import integration_path
 from stageport.port.session import PortSession
@@ -103,10 +104,14 @@ class PortIntegration:
         self._read_record(response, doing="reporting the state of the resync")
 
     async def send_examples(self, kind: str, examples: Sequence[Json]) -> None:
-        """Show Port up to 5 raw source entities of a kind for its mapping playground; secrets are masked here."""
-        body = {"examples": [mask_secrets(example) for example in examples[:MOST_EXAMPLES]]}
+        """Show Port up to 5 raw source entities of a kind for its mapping playground; secrets are masked here.
+
+        What would make the request larger than Port takes is left out.
+        """
+        masked = [msgspec.json.encode(mask_secrets(example)) for example in examples[:MOST_EXAMPLES]]
+        body = b'{"examples":[' + b",".join(_fitting(masked)) + b"]}"
         path = f"{self._path}/kinds/{quote(kind, safe='')}/examples"
-        response = await self._session.call_json("POST", path, body, retryable=False)
+        response = await self._session.call("POST", path, body=body, retryable=False)
         if not response.ok:
             raise self._session.explain(response, doing=f"sending examples of kind {kind}")
 
@@ -137,3 +142,11 @@ class PortIntegration:
         if self._interval is None or after is None:
             return None
         return (datetime.fromisoformat(after) + timedelta(minutes=self._interval)).isoformat()
+
+
+def _fitting(examples: Sequence[bytes]) -> Iterator[bytes]:
+    room = LARGEST_BODY
+    for example in examples:
+        if len(example) < room:
+            room -= len(example) + 1
+            yield example
