@@ -1,7 +1,7 @@
 """The only place that knows concrete classes: it puts clients, stores and processes together for a pass."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 
 from stageport.backstage.client import BackstageCatalog
@@ -9,6 +9,7 @@ from stageport.http.pacing import Gate
 from stageport.http.retry import RetryPolicy
 from stageport.http.sender import Sender
 from stageport.http.transport import Transport
+from stageport.ledger.sqlite import SqliteLedger
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.workers import WorkerPool
 from stageport.model.events import Listener
@@ -112,6 +113,7 @@ async def open_surroundings(
             blueprints=PortBlueprints(session),
             integration=open_integration(session, settings),
             start_mapper=mapper_factory(settings, listener),
+            ledger=stack.enter_context(closing(SqliteLedger.in_memory())),
             listener=listener,
         )
 

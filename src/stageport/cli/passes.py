@@ -4,7 +4,7 @@ Results go to standard output; progress, logs and errors to standard error, so t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stageport.cli.running import run_async
+from stageport.model.errors import UsageError
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.plan.render.document import plan_document
@@ -22,6 +23,7 @@ from stageport.plan.render.markdown import plan_markdown
 from stageport.plan.render.text import plan_lines, report_lines
 from stageport.settings import Loaded, Part, Settings, load_settings
 from stageport.sync.ground import Found
+from stageport.sync.passes import PassKind
 from stageport.sync.service import Outcome, plan_pass, run_pass
 from stageport.telemetry.logs import configure_logs, log_listener
 from stageport.telemetry.progress import fan_out, show_progress
@@ -62,14 +64,34 @@ def secrets_of(settings: Settings) -> list[str]:
     return [one.get_secret_value() for one in held if isinstance(one, SecretStr)]
 
 
-def work(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Outcome:
+def choose_kind(*, verify: bool, since_ledger: bool, delta: bool) -> PassKind | None:
+    """Turn the options that choose a pass into one; None leaves the choice to the ledger.
+
+    Raises:
+        UsageError: more than one was given.
+    """
+    if verify + since_ledger + delta > 1:
+        raise UsageError("Give one of --verify, --since-ledger and --delta, not several.")
+    asked = {PassKind.VERIFY: verify, PassKind.RESYNC: since_ledger, PassKind.DELTA: delta}
+    return next((kind for kind, given in asked.items() if given), None)
+
+
+def work(
+    loaded: Loaded,
+    *,
+    quiet: bool,
+    release_deletes: bool,
+    kind: PassKind | None = None,
+    kinds: frozenset[str] = frozenset(),
+) -> Outcome:
     """Run one pass."""
 
     async def one_pass() -> Outcome:
         with show_progress(Console(stderr=True), quiet=quiet) as progress:
             listener = progress if quiet else fan_out(progress, log_listener())
             async with open_surroundings(loaded.settings, listener) as around:
-                return await run_pass(around, pass_options(loaded.settings, release_deletes=release_deletes))
+                options = pass_options(loaded.settings, release_deletes=release_deletes)
+                return await run_pass(around, replace(options, kind=kind, kinds=kinds))
 
     return run_async(one_pass())
 
@@ -123,6 +145,7 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
     return {
         "format": document["format"],
         "passId": outcome.pass_id,
+        "pass": outcome.kind.value,
         "state": outcome.state,
         "exit": outcome.exit.value,
         "counts": {

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from stageport.mapping.document import MappingDocument, Resource, SearchQuery, parse_mapping
+from stageport.mapping.document import MappingDocument, Resource, SearchQuery, Unset, parse_mapping
 from stageport.mapping.expressions import rewrite_quotes
 
 
@@ -50,6 +50,20 @@ def blueprints_of(document: MappingDocument, kind: str) -> frozenset[str] | None
     """Return the blueprints that a kind's resources write to, None when not all of them are known beforehand."""
     names = [static_blueprint(resource) for resource in resources_of(document, kind)]
     return None if None in names else frozenset(name for name in names if name is not None)
+
+
+def paths_written(document: MappingDocument, blueprint: str) -> list[str]:
+    """Return the fields that a document's resources may write of a blueprint, as ``FieldChange`` names them."""
+    paths: set[str] = set()
+    for resource in document.resources:
+        if static_blueprint(resource) in (blueprint, None):
+            mappings = resource.mappings
+            plain = {"title": mappings.title, "icon": mappings.icon, "team": mappings.team}
+            paths.update(name for name, value in plain.items() if not isinstance(value, Unset))
+            for part, fields in (("properties", mappings.properties), ("relations", mappings.relations)):
+                if not isinstance(fields, Unset):
+                    paths.update(f"{part}.{name}" for name in fields)
+    return sorted(paths)
 
 
 def searched_blueprints(document: MappingDocument) -> frozenset[str]:

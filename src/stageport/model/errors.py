@@ -1,6 +1,7 @@
 """Everything that can go wrong, sorted by consequence.
 
     StageportError                     a message, a hint, an exit code
+    ├── UsageError                     options that contradict each other: nothing was done
     ├── SettingsError                  settings missing or invalid: nothing was done
     ├── MappingError                   the mapping document cannot be used: nothing was done
     │   └── ExpressionError            one expression does not compile (resource, field, line, column)
@@ -46,6 +47,12 @@ class StageportError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class UsageError(StageportError):
+    """Options that contradict each other."""
+
+    exit = Exit.USAGE
 
 
 class SettingsError(StageportError):

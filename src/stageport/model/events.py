@@ -44,11 +44,10 @@ class FieldFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyStarted:
-    """The plan is about to be applied: so many upserts and deletes."""
+class ChangesFound:
+    """So many more target entities have to be written or deleted."""
 
-    upserts: int
-    deletes: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Noticed:
 
 
 Event = (
-    PassStarted | PageRead | PageMapped | FieldFailed | ApplyStarted | ChangeApplied | ChangeRefused | Waiting | Noticed
+    PassStarted | PageRead | PageMapped | FieldFailed | ChangesFound | ChangeApplied | ChangeRefused | Waiting | Noticed
 )
 Listener = Callable[[Event], None]
 

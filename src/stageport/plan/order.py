@@ -8,6 +8,7 @@ members are first written without the relations that tie them, then whole.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change
 from stageport.model.entities import Json
 from stageport.model.refs import TargetKey
+
+T = TypeVar("T")
 
 
 def related_keys(body: Json, blueprint: Blueprint | None) -> Iterator[TargetKey]:
@@ -117,6 +120,6 @@ def group_by_blueprint(changes: Iterable[Change]) -> dict[str, list[Change]]:
     return groups
 
 
-def batches(changes: Sequence[Change], *, most: int) -> Iterator[Sequence[Change]]:
-    """Cut changes into batches of at most ``most`` members."""
+def batches(changes: Sequence[T], *, most: int) -> Iterator[Sequence[T]]:
+    """Cut what is to be sent into batches of at most ``most`` members."""
     return (changes[start : start + most] for start in range(0, len(changes), most))

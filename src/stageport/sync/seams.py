@@ -203,8 +203,8 @@ class Ledger(Protocol):
         """Return who wants target entities, in order of rank."""
         ...
 
-    def related_among(self, keys: Sequence[TargetKey]) -> set[TargetKey]:
-        """Return those keys that some want relates to."""
+    def related_among(self, keys: Sequence[TargetKey], *, without: Sequence[SourceRef] = ()) -> set[TargetKey]:
+        """Return those keys that some want relates to, wants of the source entities ``without`` left aside."""
         ...
 
     def targets(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:

@@ -2,28 +2,38 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
 import msgspec
 
+from stageport.mapping.document import MappingDocument
 from stageport.model.changes import WriteOptions
 from stageport.model.entities import Json
 from stageport.model.errors import InterruptedPassError, MappingError, StageportError, TargetAnswerError, TargetError
 from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
-from stageport.sync.apply import Application, Applied
-from stageport.sync.gather import Gathered
 from stageport.sync.ground import Found, expected_ground, find_ground, prepare_ground
+from stageport.sync.passes import (
+    VERIFIED_AT,
+    VERIFIED_MAPPING,
+    PassKind,
+    Scope,
+    conduct,
+    mapping_fingerprint,
+    preview,
+)
+from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
-from stageport.sync.verify import plan_verify
+from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
 REPORT_SECONDS = 5.0
+VERIFY_EVERY = timedelta(days=1)
 
 
 def utc_now() -> datetime:
@@ -42,13 +52,16 @@ class PassOptions:
 
     ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping.
     ``identity`` holds the fields of the integration's record that must be ours; ``release_deletes`` is a person's
-    word that held deletes may happen.
+    word that held deletes may happen. ``kind`` is the pass to run, None leaves the choice to the ledger; ``kinds``
+    (lower case) narrow it.
     """
 
     initialize: bool = True
     identity: Json = field(default_factory=dict)
     send_examples: bool = True
     release_deletes: bool = False
+    kind: PassKind | None = None
+    kinds: frozenset[str] = frozenset()
     now: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_pass_id
 
@@ -58,6 +71,7 @@ class Outcome:
     """What came of a pass: the plan, what Port took of it, and the exit code they come to."""
 
     pass_id: str
+    kind: PassKind
     plan: Plan
     applied: Applied
     exit: Exit
@@ -77,8 +91,8 @@ async def plan_pass(around: Surroundings, options: PassOptions) -> tuple[Plan, F
     found = await _find(around, options)
     ground = expected_ground(found)
     _start(around, ground, "plan")
-    plan, _ = await plan_verify(around, ground, release_deletes=options.release_deletes)
-    return plan, found
+    scope = Scope(PassKind.VERIFY, options.release_deletes, options.kinds)
+    return await preview(around, ground, around.ledger, scope), found
 
 
 async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
@@ -121,9 +135,8 @@ async def _prepare(around: Surroundings, options: PassOptions, *, started: str) 
 
 async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_id: str) -> Outcome:
     _start(around, ground, pass_id)
-    plan, gathered = await plan_verify(around, ground, release_deletes=options.release_deletes)
-    if options.send_examples:
-        await _send_examples(around, gathered)
+    scope = choose_scope(around.ledger, ground.document, options)
+    around.listener(Noticed("info", f"This pass is a {scope.kind.value}."))
     document = ground.document
     write = WriteOptions(
         merge=document.merge,
@@ -131,9 +144,28 @@ async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_
         delete_dependents=document.delete_dependents,
         pass_id=pass_id,
     )
-    application = Application(around.target, options=write, listener=around.listener)
-    applied = await application.run(plan, ground.blueprints)
-    return Outcome(pass_id, plan, applied, settle_exit(plan, applied))
+    conducted = await conduct(around, ground, around.ledger, scope, options=write, now=_stamp(options))
+    if options.send_examples:
+        await _send_examples(around, conducted.examples)
+    plan, applied = conducted.plan, conducted.applied
+    return Outcome(pass_id, scope.kind, plan, applied, settle_exit(plan, applied))
+
+
+def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions) -> Scope:
+    """Choose how much to read: what was asked for, unless the ledger cannot carry it.
+
+    Without a ledger, or with another mapping than the one it was made with, only a verify tells what is there; and
+    once a day it looks for what drifted at Port.
+    """
+    asked = options.kind
+    if ledger.read_fact(VERIFIED_MAPPING) != mapping_fingerprint(document).hex():
+        kind = PassKind.VERIFY
+    elif asked is not None:
+        kind = asked
+    else:
+        verified = datetime.fromisoformat(ledger.read_fact(VERIFIED_AT))
+        kind = PassKind.VERIFY if options.now() - verified >= VERIFY_EVERY else PassKind.RESYNC
+    return Scope(kind, options.release_deletes, options.kinds)
 
 
 def settle_exit(plan: Plan, applied: Applied) -> Exit:
@@ -152,9 +184,9 @@ def _distinct(kinds: Iterable[str]) -> tuple[str, ...]:
     return tuple({kind.lower(): kind for kind in kinds}.values())
 
 
-async def _send_examples(around: Surroundings, gathered: Gathered) -> None:
+async def _send_examples(around: Surroundings, examples: Mapping[str, Sequence[bytes]]) -> None:
     """Show Port what raw entities look like, for its mapping playground; never a reason to fail."""
-    for kind, raws in gathered.examples.items():
+    for kind, raws in examples.items():
         if not raws:
             continue
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stageport.mapping.document import MappingDocument
 from stageport.model.blueprints import Blueprint
 from stageport.model.events import Listener
-from stageport.sync.seams import BlueprintStore, IntegrationStore, Mapper, SourceCatalog, TargetCatalog
+from stageport.sync.seams import BlueprintStore, IntegrationStore, Ledger, Mapper, SourceCatalog, TargetCatalog
 
 MapperFactory = Callable[[MappingDocument], AbstractAsyncContextManager[Mapper]]
 """Starts the processes that run a mapping document, and stops them on exit."""
@@ -22,6 +22,7 @@ class Surroundings:
     blueprints: BlueprintStore
     integration: IntegrationStore
     start_mapper: MapperFactory
+    ledger: Ledger
     listener: Listener
 
 

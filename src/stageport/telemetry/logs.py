@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from stageport.model.events import ApplyStarted, ChangeRefused, Event, Listener, Noticed, PassStarted, Waiting
+from stageport.model.events import ChangeRefused, Event, Listener, Noticed, PassStarted, Waiting
 
 HIDDEN = "[hidden]"
 SECRET_WORDS = ("token", "secret", "password", "authorization", "api_key", "apikey", "credential")
@@ -76,8 +76,6 @@ def log_listener() -> Listener:
         match event:
             case PassStarted():
                 log.info("pass started", pass_id=event.pass_id, kinds=list(event.kinds))
-            case ApplyStarted():
-                log.info("applying", upserts=event.upserts, deletes=event.deletes)
             case ChangeRefused(change, refusal):
                 log.warning(
                     "Port refused an entity",

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stageport.model.events import (
-    ApplyStarted,
     ChangeApplied,
     ChangeRefused,
+    ChangesFound,
     Event,
     Listener,
     PageMapped,
@@ -43,8 +43,8 @@ class Tally:
                 self.read += count
             case PageMapped():
                 self.mapped += event.sources
-            case ApplyStarted():
-                self.to_write = event.upserts + event.deletes
+            case ChangesFound():
+                self.to_write += event.count
             case ChangeApplied():
                 self.written += 1
             case ChangeRefused():

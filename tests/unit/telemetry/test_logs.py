@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -12,11 +13,11 @@ SECRET = "s3cr3t-value-of-port"
 
 
 @pytest.fixture
-def lines(request: pytest.FixtureRequest) -> io.StringIO:
+def lines() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     configure_logs(level="INFO", style="json", secrets=[SECRET, "abc"], stream=stream)
-    request.addfinalizer(structlog.reset_defaults)
-    return stream
+    yield stream
+    structlog.reset_defaults()
 
 
 def read(stream: io.StringIO) -> list[dict[str, object]]:

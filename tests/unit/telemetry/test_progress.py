@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from stageport.model.changes import Change, Operation
-from stageport.model.events import ApplyStarted, ChangeApplied, Event, PageMapped, PageRead, Waiting
+from stageport.model.events import ChangeApplied, ChangesFound, Event, PageMapped, PageRead, Waiting
 from stageport.telemetry.progress import fan_out, show_progress
 
 CHANGE = Change(Operation.CREATE, "component", "a")
@@ -12,7 +12,7 @@ PASS: list[Event] = [
     PageMapped("component", 500, 500),
     PageRead("component", 200, 700),
     PageMapped("component", 200, 200),
-    ApplyStarted(2, 0),
+    ChangesFound(2),
     ChangeApplied(CHANGE),
 ]
 

@@ -1,0 +1,240 @@
+"""The end of a pass: which target entities nobody wants any more, and which of them may go.
+
+Second looks are taken only when something is about to be deleted (safety rules 4 and 5): the sources of stale target
+entities are asked for once more, by ref where the ledger knows them, else by what the identifier says, else by another
+inventory of the kinds.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import aclosing
+
+from stageport.mapping.static import Read, blueprints_of, probe_document, reads_of, searched_blueprints
+from stageport.model.entities import MappedSource, SourceEntity
+from stageport.model.errors import SourceError
+from stageport.model.refs import SourceRef, TargetKey, parse_ref
+from stageport.plan.safety import Evidence, Verdict, judge_stale
+from stageport.sync.findings import Findings
+from stageport.sync.names import LedgerNames, Place
+from stageport.sync.seams import Ledger
+from stageport.sync.surroundings import Ground, Surroundings
+from stageport.sync.weigh import Weigher, read_refs
+
+
+class Conclusion:
+    """Judges what is stale at the end of a pass.
+
+    ``number`` is the pass; ``owned`` tells whether Port's list of what is ours was taken in it (resync and verify).
+    ``gone`` are source entities, by their name in the ledger, that the pass did not see.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        ground: Ground,
+        *,
+        ledger: Ledger,
+        weigher: Weigher,
+        findings: Findings,
+        number: int,
+        owned: bool,
+    ) -> None:
+        self._around = around
+        self._ground = ground
+        self._ledger = ledger
+        self._weigher = weigher
+        self._findings = findings
+        self._number = number
+        self._owned = owned
+        self._names = LedgerNames(reads_of(ground.document))
+
+    async def judge(self, gone: Sequence[SourceRef], *, release_deletes: bool) -> Verdict:
+        """Return what may be deleted and what is kept; what may go is no longer wanted in the ledger afterwards."""
+        lost = [] if self._findings.failures else await self._confirm_gone(gone)
+        stale = self._stale(lost)
+        if stale and not self._findings.failures and self._owned:
+            await self._look_for_unknown_sources(stale)
+            stale = self._stale(lost)
+        protected = await self._protected(stale)
+        verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
+        if not self._findings.failures and not _holds_all(verdict, stale):
+            await self._let_go(lost)
+        return verdict
+
+    # Sources
+
+    async def _confirm_gone(self, gone: Sequence[SourceRef]) -> list[SourceRef]:
+        """Ask once more for source entities that were not seen; weigh those that exist after all (rule 5)."""
+        lost = [name for name in gone if self._names.place(name) is None]
+        for place, names in self._names.by_place(gone).items():
+            found = await self._ask(place, [self._names.ref(name) for name in names])
+            if found is None:
+                return []
+            await self._weigher.force(place, found)
+            there = {one.ref for one in found}
+            lost += [name for name in names if self._names.ref(name) not in there]
+        return lost
+
+    async def _ask(self, place: Place, refs: Iterable[SourceRef]) -> list[SourceEntity] | None:
+        """Read entities by ref; None when that failed. Where a read has filters, only what they let through counts."""
+        _, read = place
+        wanted = set(refs)
+        try:
+            if read.filters:
+                wanted &= await self._inventory(read)
+            return await read_refs(self._around, wanted)
+        except SourceError as error:
+            self._findings.note_failure(read.kind, error)
+            return None
+
+    async def _inventory(self, read: Read) -> set[SourceRef]:
+        found: set[SourceRef] = set()
+        async with aclosing(self._around.source.read_inventory(read.kind, filters=read.filters)) as scan:
+            async for page in scan:
+                found.update(one.ref for one in page)
+        return found
+
+    async def _look_for_unknown_sources(self, stale: Sequence[TargetKey]) -> None:
+        """Look for sources that neither the scan nor the ledger knows: by the identifier, or by another inventory."""
+        named = {parse_ref(key.identifier) for key in stale if _names_source(key)}
+        all_named = all(map(_names_source, stale))
+        for place in self._names.places:
+            number, read = place
+            try:
+                by_ref = all_named and not read.filters
+                refs = {ref for ref in named if ref.partition(":")[0] == read.kind.lower()}
+                refs = refs if by_ref else await self._inventory(read)
+                known = self._ledger.sources([self._names.name(ref, number) for ref in refs])
+                missed = [ref for ref in refs if self._names.name(ref, number) not in known]
+                await self._weigher.force(place, await read_refs(self._around, missed))
+            except SourceError as error:
+                self._findings.note_failure(read.kind, error)
+
+    async def _let_go(self, lost: Sequence[SourceRef]) -> None:
+        """Forget source entities that are gone; what they shared with others is folded anew without them."""
+        wants = self._ledger.wants_of(lost)
+        keys = {want.key for held in wants.values() for want in held}
+        self._ledger.drop_sources(lost)
+        await self._weigher.refold(key for key, others in self._ledger.wanters_of(sorted(keys)).items() if others)
+
+    # Targets
+
+    def _stale(self, lost: Sequence[SourceRef]) -> list[TargetKey]:
+        """Name our target entities that nobody wants, but for those of which that cannot be told.
+
+        What the mapping only ever finds by search, others created: to have written to it is no licence to delete it.
+        """
+        ledger, number = self._ledger, self._number
+        stale = dict.fromkeys(ledger.unwanted_owned(number=number) if self._owned else ledger.unwanted_targets())
+        exclusive = self._exclusive(lost)
+        stale |= dict.fromkeys(ledger.owned_among(exclusive, number=number) if self._owned else exclusive)
+        blocked = {change.key for change in self._findings.blocked}
+        found = searched_blueprints(self._ground.document)
+        spared = self._findings.spared
+        return sorted(key for key in stale if key not in blocked and key not in spared and key.blueprint not in found)
+
+    def _exclusive(self, lost: Sequence[SourceRef]) -> list[TargetKey]:
+        """Name the target entities that only source entities want which are gone."""
+        gone = set(lost)
+        keys = sorted({want.key for held in self._ledger.wants_of(lost).values() for want in held})
+        wanters = self._ledger.wanters_of(keys)
+        return [key for key in keys if all(want.ref in gone for want in wanters.get(key, ()))]
+
+    async def _protected(self, stale: Sequence[TargetKey]) -> Callable[[TargetKey], bool]:
+        """Return what tells whether a source entity whose mapping failed may stand for a target entity (rule 4)."""
+        failed = self._findings.failed
+        if not stale or not failed or self._findings.failures:
+            return lambda _: False
+        try:
+            return await protect_failed(self._around, self._ground, failed)
+        except SourceError as error:
+            self._findings.note_failure("*", error)
+            return lambda _: False
+
+    def _evidence(
+        self,
+        stale: Sequence[TargetKey],
+        lost: Sequence[SourceRef],
+        protected: Callable[[TargetKey], bool],
+        *,
+        release_deletes: bool,
+    ) -> Evidence:
+        document, ledger = self._ground.document, self._ledger
+        keeps_related = document.create_missing_related or document.delete_dependents
+        related = self._related(stale, lost) if keeps_related and stale else set()
+        return Evidence(
+            stale=stale,
+            owned=ledger.count_owned(number=self._number) if self._owned else ledger.count_targets(),
+            sources=self._findings.sources,
+            threshold=document.deletion_threshold,
+            complete=not self._findings.failures,
+            emptied=emptied_by(self._ground, self._findings.read_by_kind),
+            is_protected=protected,
+            is_related=related.__contains__,
+            released=release_deletes,
+        )
+
+    def _related(self, stale: Sequence[TargetKey], lost: Sequence[SourceRef]) -> set[TargetKey]:
+        """Name those stale target entities to which one that stays relates."""
+        return self._ledger.related_among(stale, without=lost)
+
+
+def _holds_all(verdict: Verdict, stale: Sequence[TargetKey]) -> bool:
+    return bool(stale) and not verdict.deletes
+
+
+async def protect_failed(
+    around: Surroundings, ground: Ground, failed: Collection[SourceRef]
+) -> Callable[[TargetKey], bool]:
+    """Return a test that tells whether a stale target entity may belong to a source entity whose mapping failed.
+
+    The source entities are mapped once more with nothing but identifier and blueprint.
+    """
+    keys: set[TargetKey] = set()
+    blueprints: set[str] = set()
+    everything = False
+    async with around.start_mapper(probe_document(ground.document)) as probe:
+        for kind, sources in _by_kind(await read_refs(around, failed)).items():
+            for one in await probe.map_page(kind, sources):
+                keys.update(target.key for target in one.targets if target.key)
+                if _tells_targets(one):
+                    continue
+                # Nobody can say which target entities this one stands for: keep all it could have written.
+                written = blueprints_of(ground.document, kind)
+                everything = everything or written is None
+                blueprints |= written or frozenset()
+    return lambda key: everything or key in keys or key.blueprint in blueprints
+
+
+def _by_kind(sources: Iterable[SourceEntity]) -> dict[str, list[SourceEntity]]:
+    groups: dict[str, list[SourceEntity]] = {}
+    for source in sources:
+        groups.setdefault(source.ref.partition(":")[0], []).append(source)
+    return groups
+
+
+def _tells_targets(one: MappedSource) -> bool:
+    """Say whether the probe named every target entity; one that is found by a search query has no name yet."""
+    return bool(one.targets) and not one.errors and not one.dropped and all(target.key for target in one.targets)
+
+
+def _names_source(key: TargetKey) -> bool:
+    try:
+        return parse_ref(key.identifier) == key.identifier
+    except ValueError:
+        return False
+
+
+def emptied_by(ground: Ground, counts: dict[str, int]) -> Callable[[TargetKey], list[str]]:
+    """Return what names the kinds that a key may come from and of which Backstage shows nothing."""
+    names = {kind: blueprints_of(ground.document, kind) or frozenset() for kind in counts}
+    alone = {
+        kind: names[kind].difference(*(names[other] for other in counts if other != kind))
+        for kind in counts
+        if counts[kind] == 0
+    }
+
+    def emptied(key: TargetKey) -> list[str]:
+        named, _, _ = key.identifier.lower().partition(":")
+        return [kind for kind, blueprints in alone.items() if kind == named or key.blueprint in blueprints]
+
+    return emptied

@@ -1,0 +1,94 @@
+"""What a pass learns on its way, besides what it writes: counts, failures, problems."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from stageport.model.changes import Change
+from stageport.model.entities import FieldProblem, MappedSource
+from stageport.model.errors import SourceError
+from stageport.model.events import FieldFailed, Listener
+from stageport.model.refs import SourceRef, TargetKey
+from stageport.plan.plan import ReadCounts, SourceFailure
+
+PROBLEMS_KEPT = 200
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a pass has learned so far.
+
+    ``read_by_kind`` counts source entities by lower-cased kind, ``skipped`` those that were not mapped because
+    nothing of them changed. ``failed`` are source entities whose mapping failed. ``spared`` are target entities that
+    a search query found more than one of: nobody knows which was meant, so none is stale.
+    """
+
+    listener: Listener
+    read_by_kind: dict[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    failed: set[SourceRef] = field(default_factory=set)
+    spared: set[TargetKey] = field(default_factory=set)
+    blocked: list[Change] = field(default_factory=list)
+    failures: list[SourceFailure] = field(default_factory=list)
+    errors: list[SourceError] = field(default_factory=list)
+    problems: list[FieldProblem] = field(default_factory=list)
+    problem_count: int = 0
+    unmatched: int = 0
+    ambiguous: int = 0
+    shared: set[TargetKey] = field(default_factory=set)
+    counts: ReadCounts = field(default_factory=ReadCounts)
+    examples: dict[str, list[bytes]] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> int:
+        """How many source entities were seen, mapped or not."""
+        return self.counts.sources + self.skipped
+
+    @property
+    def all_counts(self) -> ReadCounts:
+        """Return the counts, with every source entity that was seen."""
+        return replace(self.counts, sources=self.sources)
+
+    def note_failure(self, kind: str, error: SourceError) -> None:
+        """Note that a kind could not be read, or not wholly; nothing will be deleted."""
+        self.errors.append(error)
+        self.failures.append(SourceFailure(kind, error.message, error.hint))
+
+    def note_mapped(self, mapped: Sequence[MappedSource]) -> None:
+        """Count what the mapping made of a page, and tell of every problem."""
+        nameless = any(_is_nameless(problem) for one in mapped for problem in one.problems)
+        errors = 0
+        for one in mapped:
+            if one.errors or (one.dropped and nameless):
+                self.failed.add(one.ref)
+                errors += one.errors or one.dropped
+            for problem in one.problems:
+                self._note_problem(problem)
+        old = self.counts
+        self.counts = ReadCounts(
+            sources=old.sources + len(mapped),
+            targets=old.targets + sum(len(one.targets) for one in mapped),
+            filtered_out=old.filtered_out + sum(one.filtered_out for one in mapped),
+            dropped=old.dropped + sum(one.dropped for one in mapped),
+            errors=old.errors + errors,
+        )
+
+    def _note_problem(self, problem: FieldProblem) -> None:
+        self.problem_count += 1
+        if len(self.problems) < PROBLEMS_KEPT:
+            self.problems.append(problem)
+        self.listener(FieldFailed(problem))
+
+    def notes(self) -> list[str]:
+        """Say in words what a person should know of."""
+        notes = []
+        if self.unmatched:
+            notes.append(f"{self.unmatched} search identifiers match no entity at Port; nothing is written for them.")
+        if self.ambiguous:
+            notes.append(f"{self.ambiguous} search identifiers match more than one entity at Port; Port would refuse.")
+        if self.shared:
+            notes.append(f"{len(self.shared)} target entities are mapped more than once; the last one wins.")
+        return notes
+
+
+def _is_nameless(problem: FieldProblem) -> bool:
+    return problem.field.split(".")[0] in ("identifier", "blueprint")

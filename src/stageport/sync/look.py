@@ -1,0 +1,102 @@
+"""Looks at what Port holds: whether it moved since it was last seen, and where it differs from what is wanted."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
+
+from stageport.mapping.static import paths_written
+from stageport.model.changes import FieldChange
+from stageport.model.entities import Json
+from stageport.model.errors import MissingBlueprintError
+from stageport.model.fingerprint import stored_fingerprint
+from stageport.model.ledger import UNKNOWN, Fingerprint, TargetRecord
+from stageport.model.refs import TargetKey
+from stageport.plan.decide import Sight
+from stageport.plan.diff import diff_target
+from stageport.sync.seams import Ledger, TargetCatalog
+from stageport.sync.surroundings import Ground
+
+Seen = tuple[Sight, tuple[FieldChange, ...], Fingerprint]
+"""What was seen of a target entity, where it differs, and the fingerprint of what Port holds."""
+
+
+class Looker:
+    """Reads target entities by name, with the fields that the mapping writes."""
+
+    def __init__(self, target: TargetCatalog, ground: Ground, ledger: Ledger) -> None:
+        self._target = target
+        self._ground = ground
+        self._ledger = ledger
+        self._paths: dict[str, list[str]] = {}
+
+    async def unmoved(self, keys: Collection[TargetKey]) -> set[TargetKey]:
+        """Return those keys whose content at Port is as it was last seen."""
+        known = self._ledger.targets(list(keys))
+        current = await self._read(keys)
+        return {
+            key
+            for key, record in known.items()
+            if record.stored != UNKNOWN and key in current and self._stored(key, current[key]) == record.stored
+        }
+
+    async def compare(self, wanted: Mapping[TargetKey, bytes]) -> Mapping[TargetKey, Seen]:
+        """Compare bodies with what Port holds of the same name."""
+        current = await self._read(wanted)
+        return {key: self._compare(key, body, current.get(key)) for key, body in wanted.items()}
+
+    async def note_stored(self, keys: Collection[TargetKey]) -> None:
+        """Read back what was written, so that the next pass knows what Port made of it."""
+        known = self._ledger.targets(list(keys))
+        current = await self._read(known)
+        self._ledger.acknowledge(
+            [
+                TargetRecord(key, record.acknowledged, self._stored(key, current[key]))
+                for key, record in known.items()
+                if key in current
+            ]
+        )
+
+    def _compare(self, key: TargetKey, body: bytes, current: Json | None) -> Seen:
+        if current is None:
+            return Sight.ABSENT, (), UNKNOWN
+        blueprint = self._ground.blueprints.get(key.blueprint)
+        fields = diff_target(msgspec.json.decode(body), current, blueprint=blueprint, merge=self._ground.document.merge)
+        stored = self._stored(key, current)
+        if not fields:
+            return Sight.EQUAL, (), stored
+        record = self._ledger.targets([key]).get(key)
+        unmoved = record is not None and record.stored != UNKNOWN and record.stored == stored
+        return (Sight.UNMOVED if unmoved else Sight.MOVED), fields, stored
+
+    def _stored(self, key: TargetKey, current: Json) -> Fingerprint:
+        return stored_fingerprint(current, self._fields(key.blueprint))
+
+    async def _read(self, keys: Iterable[TargetKey]) -> dict[TargetKey, Json]:
+        found: dict[TargetKey, Json] = {}
+        for name, identifiers in _by_blueprint(keys).items():
+            if name in self._ground.coming or name not in self._ground.blueprints:
+                continue
+            try:
+                answers = await self._target.read_entities(name, identifiers, fields=self._fields(name))
+            except MissingBlueprintError:
+                continue
+            found.update((TargetKey(name, identifier), entity) for identifier, entity in answers.items())
+        return found
+
+    def _fields(self, name: str) -> list[str]:
+        """Name the fields to read: those the mapping writes; without merge all, because Port drops the others."""
+        if name not in self._paths:
+            paths = set(paths_written(self._ground.document, name))
+            blueprint = self._ground.blueprints.get(name)
+            if blueprint is not None and not self._ground.document.merge:
+                paths.update(f"properties.{key}" for key in blueprint.properties)
+                paths.update(f"relations.{key}" for key in blueprint.relations)
+            self._paths[name] = sorted(paths)
+        return self._paths[name]
+
+
+def _by_blueprint(keys: Iterable[TargetKey]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        groups.setdefault(key.blueprint, []).append(key.identifier)
+    return groups

@@ -1,0 +1,323 @@
+"""The three passes, made of the same parts.
+
+| pass   | reads Backstage                          | reads Port                  | writes                             |
+|--------|------------------------------------------|-----------------------------|------------------------------------|
+| delta  | an inventory, then what changed, by refs | nothing                     | the changes                        |
+| resync | everything, and maps what changed        | which entities are ours     | the changes, and what went missing |
+| verify | everything                               | our entities, field by field| also what drifted at Port          |
+
+Losing the ledger turns the next pass into a verify, and nothing else.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from stageport.mapping.document import MappingDocument
+from stageport.mapping.static import reads_of
+from stageport.model.changes import Change, WriteOptions
+from stageport.model.entities import Json, SourceEntity
+from stageport.model.errors import SourceError
+from stageport.model.events import PageRead
+from stageport.model.fingerprint import digest_of
+from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord
+from stageport.model.refs import SourceRef, TargetKey
+from stageport.plan.plan import Plan
+from stageport.plan.safety import Verdict
+from stageport.sync.conclude import Conclusion
+from stageport.sync.findings import Findings
+from stageport.sync.gather import Gatherer
+from stageport.sync.look import Looker
+from stageport.sync.names import LedgerNames, Place
+from stageport.sync.seams import Ledger, Mapper
+from stageport.sync.surroundings import Ground, Surroundings
+from stageport.sync.tasks import run_limited
+from stageport.sync.weigh import Weigher, read_refs
+from stageport.sync.write import Applied, Collector, Sink, Writer
+
+KINDS_AT_ONCE = 3
+CHANGED_AT_ONCE = 500
+VERIFIED_MAPPING = "verified-mapping"
+VERIFIED_AT = "verified-at"
+
+_RELIABLE_ETAG = re.compile(r"[0-9a-f]{40}")
+"""Backstage's own etag is the SHA-1 of the whole entity; one that a descriptor sets itself stays as it is."""
+
+
+class PassKind(StrEnum):
+    """How much a pass reads."""
+
+    DELTA = "delta"
+    RESYNC = "resync"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a pass is to do. ``kinds`` (lower case) narrows it; a narrowed pass deletes only what came from them."""
+
+    kind: PassKind
+    release_deletes: bool = False
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Conducted:
+    """What came of a pass: the plan it came to, what Port took of it, and what was seen of the source."""
+
+    plan: Plan
+    applied: Applied
+    examples: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+def mapping_fingerprint(document: MappingDocument) -> Fingerprint:
+    """Hash a mapping document: another one makes everything be mapped again."""
+    return digest_of(msgspec.json.encode(document.to_config(), order="sorted"))
+
+
+async def conduct(
+    around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope, *, options: WriteOptions, now: str
+) -> Conducted:
+    """Run one pass and write what it comes to.
+
+    Raises:
+        StageportError: one of the catalogs could not be used. What was written stays written, and is remembered.
+    """
+    number = ledger.begin_pass(mapping=mapping_fingerprint(ground.document))
+    writer = Writer(around.target, ledger, options=options, number=number, listener=around.listener)
+    findings = Findings(around.listener)
+    try:
+        run = _Pass(around, ground, ledger, sink=writer, findings=findings, scope=scope, number=number)
+        verdict = await run.judge(before_end=lambda: writer.finish(ground.blueprints))
+        if scope.kind is PassKind.VERIFY:
+            await Looker(around.target, ground, ledger).note_stored(writer.written)
+        relations = await run.relations_of(verdict.deletes)
+        touched = writer.applied.written + len(writer.applied.refused)
+        plan = _plan(
+            findings,
+            verdict,
+            ledger,
+            number,
+            remarks=ground.remarks,
+            upserts=writer.reported,
+            touched=touched,
+            relations=relations,
+        )
+        await writer.delete(plan)
+    finally:
+        await writer.stop()
+    if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds:
+        ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
+        ledger.write_fact(VERIFIED_AT, now)
+    return Conducted(plan, writer.applied, findings.examples)
+
+
+async def preview(around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope) -> Plan:
+    """Plan a verify pass and write nothing, neither to Port nor to the ledger.
+
+    Raises:
+        StageportError: one of the catalogs could not be read.
+    """
+    scratch = ledger.scratch()
+    try:
+        number = scratch.begin_pass(mapping=mapping_fingerprint(ground.document))
+        collector, findings = Collector(), Findings(around.listener)
+        run = _Pass(around, ground, scratch, sink=collector, findings=findings, scope=scope, number=number)
+        verdict = await run.judge()
+        changes = collector.changes()
+        return _plan(
+            findings,
+            verdict,
+            scratch,
+            number,
+            remarks=ground.remarks,
+            upserts=changes,
+            touched=len(changes),
+            relations={},
+        )
+    finally:
+        scratch.close()
+
+
+class _Pass:
+    def __init__(
+        self,
+        around: Surroundings,
+        ground: Ground,
+        ledger: Ledger,
+        *,
+        sink: Sink,
+        findings: Findings,
+        scope: Scope,
+        number: int,
+    ) -> None:
+        self._around = around
+        self._ground = ground
+        self._ledger = ledger
+        self._sink = sink
+        self._findings = findings
+        self._scope = scope
+        self._number = number
+        self._names = LedgerNames(reads_of(ground.document))
+        kinds = scope.kinds
+        self._places = [place for place in self._names.places if not kinds or place[1].kind.lower() in kinds]
+
+    async def judge(self, *, before_end: Callable[[], Awaitable[None]] | None = None) -> Verdict:
+        """Read, map and weigh everything in scope, and judge what is stale."""
+        owned = self._scope.kind is not PassKind.DELTA
+        if owned:
+            await self._list_owned()
+        async with self._around.start_mapper(self._ground.document) as mapper:
+            weigher = self._weigher(mapper, looks=self._scope.kind is PassKind.VERIFY)
+            gone = await self._read(weigher, mapper)
+            conclusion = Conclusion(
+                self._around,
+                self._ground,
+                ledger=self._ledger,
+                weigher=weigher,
+                findings=self._findings,
+                number=self._number,
+                owned=owned,
+            )
+            verdict = await conclusion.judge(gone, release_deletes=self._scope.release_deletes)
+            if before_end is not None:
+                await before_end()
+        return verdict
+
+    async def relations_of(self, deletes: Sequence[Change]) -> dict[TargetKey, tuple[TargetKey, ...]]:
+        """Read what doomed target entities relate to, where Port does not take dependents along by itself."""
+        if not deletes or self._ground.document.delete_dependents:
+            return {}
+        found: dict[TargetKey, tuple[TargetKey, ...]] = {}
+        for name in sorted({change.blueprint for change in deletes}):
+            blueprint = self._ground.blueprints.get(name)
+            if blueprint is None:
+                continue
+            paths = [f"relations.{relation}" for relation in blueprint.relations]
+            identifiers = [change.identifier for change in deletes if change.blueprint == name]
+            answers = await self._around.target.read_entities(name, identifiers, fields=paths)
+            for identifier, entity in answers.items():
+                ends = _related(entity, {key: relation.target for key, relation in blueprint.relations.items()})
+                found[TargetKey(name, identifier)] = tuple(ends)
+        return found
+
+    def _weigher(self, mapper: Mapper, *, looks: bool) -> Weigher:
+        return Weigher(
+            self._around,
+            self._ground,
+            mapper,
+            ledger=self._ledger,
+            sink=self._sink,
+            findings=self._findings,
+            number=self._number,
+            looks=looks,
+        )
+
+    async def _list_owned(self) -> None:
+        self._ledger.note_owned([], number=self._number)
+        async for page in self._around.target.read_owned():
+            self._ledger.note_owned([one.key for one in page], number=self._number)
+
+    async def _read(self, weigher: Weigher, mapper: Mapper) -> list[SourceRef]:
+        """Read what the pass reads; return the names of source entities that were not seen."""
+        if self._scope.kind is PassKind.DELTA:
+            return await self._read_inventory(weigher)
+        source, listener = self._around.source, self._around.listener
+        await Gatherer(source, self._findings, take=weigher.take, listener=listener).read_all(self._places)
+        if self._scope.kind is PassKind.RESYNC:
+            await self._restore(self._weigher(mapper, looks=True))
+        return [name for name in self._ledger.unseen(number=self._number) if self._in_scope(name)]
+
+    def _in_scope(self, name: SourceRef) -> bool:
+        place = self._names.place(name)
+        return place in self._places if place is not None or self._scope.kinds else True
+
+    async def _restore(self, weigher: Weigher) -> None:
+        """Bring back what Port no longer lists as ours although it is wanted: somebody deleted it there."""
+        names: set[SourceRef] = set()
+        keys = list(self._ledger.unowned(number=self._number))
+        for start in range(0, len(keys), CHANGED_AT_ONCE):
+            wanters = self._ledger.wanters_of(keys[start : start + CHANGED_AT_ONCE])
+            names |= {want.ref for wants in wanters.values() for want in wants}
+        for place, group in self._names.by_place(names).items():
+            if place in self._places:
+                await weigher.force(place, await read_refs(self._around, map(self._names.ref, group)))
+
+    # Delta
+
+    async def _read_inventory(self, weigher: Weigher) -> list[SourceRef]:
+        gone: list[SourceRef] = []
+
+        async def scan(place: Place) -> None:
+            try:
+                gone.extend(await self._scan(place, weigher))
+            except SourceError as error:
+                self._findings.note_failure(place[1].kind, error)
+
+        await run_limited(scan, self._places, limit=KINDS_AT_ONCE)
+        if self._places and len(self._findings.failures) == len(self._places):
+            raise self._findings.errors[0]
+        return gone
+
+    async def _scan(self, place: Place, weigher: Weigher) -> list[SourceRef]:
+        number, read = place
+        records = self._ledger.kind_sources(read.kind.lower())
+        known = {record.ref: record for record in records if self._names.place(record.ref) == place}
+        counts = self._findings.read_by_kind
+        counts.setdefault(read.kind.lower(), 0)
+        changed: list[SourceRef] = []
+        async with aclosing(self._around.source.read_inventory(read.kind, filters=read.filters)) as inventory:
+            async for page in inventory:
+                counts[read.kind.lower()] += len(page)
+                self._around.listener(PageRead(read.kind, len(page), counts[read.kind.lower()]))
+                new = [one.ref for one in page if _has_changed(known.pop(self._names.name(one.ref, number), None), one)]
+                self._findings.skipped += len(page) - len(new)
+                changed += new
+        for start in range(0, len(changed), CHANGED_AT_ONCE):
+            found = await read_refs(self._around, changed[start : start + CHANGED_AT_ONCE])
+            await weigher.take(number, read, found)
+        return list(known)
+
+
+def _has_changed(record: SourceRecord | None, seen: SourceEntity) -> bool:
+    if record is None or (record.uid, record.etag) != (seen.uid, seen.etag) or not _RELIABLE_ETAG.fullmatch(seen.etag):
+        return True
+    return record.digest == UNKNOWN and not record.failed
+
+
+def _related(entity: Json, targets: dict[str, str]) -> Iterable[TargetKey]:
+    for name, ends in (entity.get("relations") or {}).items():
+        if name in targets:
+            names = ends if isinstance(ends, list) else [ends]
+            yield from (TargetKey(targets[name], end) for end in names if isinstance(end, str))
+
+
+def _plan(
+    findings: Findings,
+    verdict: Verdict,
+    ledger: Ledger,
+    number: int,
+    *,
+    remarks: Sequence[str],
+    upserts: Sequence[Change],
+    touched: int,
+    relations: dict[TargetKey, tuple[TargetKey, ...]],
+) -> Plan:
+    return Plan(
+        upserts=tuple(upserts),
+        deletes=verdict.deletes,
+        kept=verdict.kept,
+        blocked=tuple(findings.blocked),
+        unchanged=max(0, ledger.count_wanted() - touched),
+        owned=ledger.count_owned(number=number),
+        counts=findings.all_counts,
+        failures=tuple(findings.failures),
+        problems=tuple(findings.problems),
+        problem_count=findings.problem_count,
+        notes=(*remarks, *verdict.notes, *findings.notes()),
+        relations=relations,
+    )

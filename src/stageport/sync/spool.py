@@ -1,0 +1,53 @@
+"""Upserts that have to wait until everything is read, with their bodies on disk: memory holds the names alone."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from stageport.model.changes import Change
+from stageport.model.ledger import Fingerprint
+from stageport.model.refs import TargetKey
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """A change on its way: the fingerprint of its body, to be remembered once Port took it."""
+
+    change: Change
+    fingerprint: Fingerprint
+
+
+class Spool:
+    """Holds one upsert for each target entity; a later one takes the place of an earlier one."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115 - closed by ``close``
+        self._held: dict[TargetKey, tuple[Upsert, int, int]] = {}
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._held
+
+    def __iter__(self) -> Iterator[TargetKey]:
+        return iter(list(self._held))
+
+    def put(self, upsert: Upsert) -> None:
+        """Hold an upsert; the fields that differ are for people, and are not kept."""
+        body = upsert.change.body
+        place = self._file.seek(0, 2)
+        self._file.write(body)
+        light = replace(upsert, change=replace(upsert.change, body=b"", fields=()))
+        self._held[upsert.change.key] = (light, place, len(body))
+
+    def read(self, key: TargetKey) -> Upsert:
+        """Return an upsert with its body."""
+        upsert, place, size = self._held[key]
+        self._file.seek(place)
+        return replace(upsert, change=replace(upsert.change, body=self._file.read(size)))
+
+    def drop(self, key: TargetKey) -> None:
+        """Let go of an upsert."""
+        del self._held[key]
+
+    def close(self) -> None:
+        """Delete what is on disk."""
+        self._file.close()
