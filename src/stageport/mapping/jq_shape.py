@@ -47,7 +47,8 @@ _GIVES: Final = {
 }
 _TYPE_OF: Final = {word: name for name, words in _GIVES.items() for word in words}
 _COMPARING: Final = frozenset(("==", "!=", "<", "<=", ">", ">=", "and", "or"))
-_UNDECIDED: Final = frozenset(("//", ",", "?//", "|=", "//=", "+=", "-=", "*=", "/=", "%=", "="))
+_ASSIGNING: Final = frozenset(("|=", "//=", "+=", "-=", "*=", "/=", "%=", "="))
+_UNDECIDED: Final = frozenset(("//", ",", "?//", *_ASSIGNING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def unwrapped(tokens: Sequence[Token]) -> Sequence[Token]:
 def is_stream(expression: str) -> bool:
     """Tell whether an expression can give several outputs, of which only the first counts."""
     tokens = tokens_of(expression)
-    if find_unbalanced(tokens) or any(token.text in _COLLECTING for token in tokens if token.kind is Kind.WORD):
-        return False
-    return _streams(tokens)
+    words = {token.text for token in tokens if token.kind in {Kind.WORD, Kind.OPERATOR}}
+    # What an assignment changes may be a stream, what it gives is one value.
+    return not (words & _COLLECTING or words & _ASSIGNING or find_unbalanced(tokens)) and _streams(tokens)
 
 
 def _streams(tokens: Sequence[Token]) -> bool:
@@ -168,12 +169,27 @@ def _is_concatenation(stage: Sequence[Token]) -> bool:
     return len(parts) > 1 and any(len(part) == 1 and part[0].kind is Kind.STRING for part in parts)
 
 
-def null_joins(expression: str) -> Iterator[PathTerm]:
-    """Yield the paths that are joined to text although they may be missing.
+@dataclass(frozen=True, slots=True)
+class Joint:
+    r"""A path that is joined to text: with ``+``, or inside of the text (``"\(.spec.system)"``)."""
+
+    term: PathTerm
+    inside: bool
+
+
+def null_joins(expression: str) -> Iterator[Joint]:
+    """Yield the paths that are joined to text although they may be missing, unless something asks for them before.
 
     jq takes null plus text for the text alone: ``"system:" + .spec.system`` is ``"system:"`` without a system.
     """
     tokens = tokens_of(expression)
+    asked = tuple(_asked(tokens))
+    for joint in _joints(tokens):
+        if joint.term.may_be_missing and not any(joint.term.text.startswith(text) for text in asked):
+            yield joint
+
+
+def _joints(tokens: Sequence[Token]) -> Iterator[Joint]:
     for index, token in enumerate(tokens):
         if token.kind is Kind.STRING:
             yield from _interpolated(token)
@@ -182,15 +198,30 @@ def null_joins(expression: str) -> Iterator[PathTerm]:
         sides = (_path_before(tokens, index), path_at(tokens, index + 1))
         others = (tokens[index + 1 : index + 2], tokens[index - 1 : index] if index else ())
         for side, other in zip(sides, others, strict=True):
-            if side is not None and side.may_be_missing and other and other[0].kind is Kind.STRING:
-                yield side
+            if side is not None and other and other[0].kind is Kind.STRING:
+                yield Joint(side, inside=False)
 
 
-def _interpolated(token: Token) -> Iterator[PathTerm]:
+def _interpolated(token: Token) -> Iterator[Joint]:
     for text, start in interpolations(token):
         term = plain_path(text)
-        if term is not None and term.may_be_missing:
-            yield PathTerm(term.text, start + term.start, term.tokens)
+        if term is not None:
+            yield Joint(PathTerm(term.text, start + term.start, term.tokens), inside=True)
+
+
+def _asked(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield the paths that stand in the condition of an ``if`` or in a ``select``."""
+    depth = 0
+    for index, token in enumerate(tokens):
+        if token.kind is Kind.WORD and token.text in {"if", "elif"}:
+            depth += 1
+        if token.kind is Kind.WORD and token.text == "then":
+            depth -= 1
+        if token.kind is Kind.WORD and token.text == "select" and index + 1 < len(tokens):
+            inner = tokens[index + 2 : closing_index(tokens, index + 1)]
+            yield from (term.text for at in range(len(inner)) if (term := path_at(inner, at)))
+        if depth > 0 and (term := path_at(tokens, index)) is not None:
+            yield term.text
 
 
 def _path_before(tokens: Sequence[Token], end: int) -> PathTerm | None:

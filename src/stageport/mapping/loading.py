@@ -33,6 +33,10 @@ class LoadedMapping:
         """Return where a place within an expression stands in the file."""
         return self.yaml.position_within(self._inner(path), line=line, column=column)
 
+    def length(self, path: Path, *, of_key: bool = False) -> int:
+        """Return how many characters of its line a value or its key takes; 1 when it goes over several lines."""
+        return self.yaml.length(self._inner(path), of_key=of_key)
+
     def where(self, path: Path) -> str:
         """Say where a path stands, as editors understand it: ``mapping.yaml:12:5``."""
         place = self.position(path)
@@ -47,6 +51,18 @@ def load_mapping(text: str, *, name: str) -> LoadedMapping:
 
     Raises:
         MappingError: the text is no YAML, or no mapping; ``faults`` holds everything that is wrong, with its place.
+    """
+    loaded, faults = inspect_mapping(text, name=name)
+    if faults:
+        raise mapping_error(faults, name=name)
+    return loaded
+
+
+def inspect_mapping(text: str, *, name: str) -> tuple[LoadedMapping, list[MappingFault]]:
+    """Read a mapping and return it with everything that is wrong with it; with faults its document is empty.
+
+    Raises:
+        MappingError: the document is empty.
     """
     read = _read(text)
     single = (
@@ -63,9 +79,8 @@ def load_mapping(text: str, *, name: str) -> LoadedMapping:
             if not error.faults and not faults:
                 raise MappingError(f"{name}: {error.message}", hint=error.hint) from None
             faults += _located(error.faults, LoadedMapping(name, document, config, read, is_single=single))
-    if faults:
-        raise mapping_error(sorted(faults, key=lambda fault: (fault.line, fault.column)), name=name)
-    return LoadedMapping(name, document, config, read, is_single=single)
+    faults.sort(key=lambda fault: (fault.line, fault.column))
+    return LoadedMapping(name, document, config, read, is_single=single), faults
 
 
 def _read(text: str) -> YamlText:

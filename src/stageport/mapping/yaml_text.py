@@ -74,6 +74,13 @@ class YamlText:
             found = self.nodes.get(path)
         return Position(1, 1) if found is None else _position(found)
 
+    def length(self, path: Path, *, of_key: bool = False) -> int:
+        """Return how many characters a value or its key takes on its line; 1 when it goes over several."""
+        found = (self.keys if of_key else self.nodes).get(path)
+        if found is None or found.start_mark.line != found.end_mark.line:
+            return 1
+        return max(1, int(found.end_mark.column - found.start_mark.column))
+
     def position_within(self, path: Path, *, line: int, column: int) -> Position:
         """Return where a place within a scalar stands in the text, however the scalar is written.
 

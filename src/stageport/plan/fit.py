@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stageport.mapping.document import MappingDocument
+from stageport.mapping.jq_shape import is_stream, type_of
 from stageport.mapping.resource import EntityMapping
 from stageport.mapping.static import static_blueprint
 from stageport.model.blueprints import Blueprint, Relation
@@ -91,30 +92,18 @@ def fields_of_blueprint(blueprint: Blueprint) -> MappedFields:
 
 def gives_many(expression: str) -> bool | None:
     """Tell from its text whether an expression gives an array (True), one string (False), or either (None)."""
-    text = expression.strip()
-    if text.startswith("[") and _matching_bracket(text) == len(text) - 1:
-        return True
+    given = type_of(expression)
+    if given in {"array", "string"}:
+        return given == "array"
     # The classic fault: a stream of refs, of which only the first output counts.
-    return False if re.search(r"\|\s*\.targetRef\s*$", text) else None
-
-
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]]', re.DOTALL)
-
-
-def _matching_bracket(text: str) -> int:
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        depth += {"[": 1, "]": -1}.get(token[0], 0)
-        if depth == 0:
-            return token.start()
-    return -1
+    return False if is_stream(expression) or re.search(r"\|\s*\.targetRef\s*$", expression) else None
 
 
 def _fields_of(mappings: EntityMapping) -> MappedFields:
     properties = mappings.properties if isinstance(mappings.properties, Mapping) else {}
     relations = mappings.relations if isinstance(mappings.relations, Mapping) else {}
     return MappedFields(
-        properties={name: "array" if gives_many(value) else None for name, value in properties.items()},
+        properties={name: type_of(value) for name, value in properties.items()},
         relations={
             name: MappedRelation(many=gives_many(value) if isinstance(value, str) else None)
             for name, value in relations.items()
