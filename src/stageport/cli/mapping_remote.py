@@ -1,4 +1,4 @@
-"""What ``stageport map`` reads over the network: the source entity, the mapping and the blueprints at Port."""
+"""What ``map`` and ``check`` read over the network: a source entity, kinds, the mapping and the blueprints at Port."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from stageport.backstage.client import BackstageCatalog
 from stageport.cli.blueprint_input import Basis, basis_of_port
 from stageport.cli.doctor import IMPATIENT
 from stageport.cli.map_request import MapRequest
+from stageport.cli.mapping_check import CheckRequest
 from stageport.cli.passes import secrets_of
 from stageport.mapping.document import MappingDocument
 from stageport.model.errors import SourceError
@@ -77,3 +78,27 @@ async def _unfiltered(catalog: BackstageCatalog, ref: SourceRef, document: Mappi
         if not any(entity.ref == ref for page in found for entity in page.entities):
             kept_away.add(index)
     return frozenset(kept_away)
+
+
+async def read_blueprints_and_kinds(request: CheckRequest) -> tuple[Basis | None, list[str] | None]:
+    """Read the blueprints at Port and the kinds of the catalog, each where the request says so.
+
+    Raises:
+        SettingsError: a side that is needed is not set up.
+        SourceError: Backstage cannot be read.
+        TargetError: Port cannot be read.
+    """
+    parts = [
+        *([Part.BACKSTAGE] if request.against_backstage else []),
+        *([Part.PORT] if request.against_port else []),
+    ]
+    settings = load_settings(request.given, file=request.config, parts=parts).settings
+    configure_logs(level="ERROR", style="text", secrets=secrets_of(settings))
+    basis, kinds = None, None
+    if request.against_port:
+        async with open_port(settings, ignore, policy=IMPATIENT) as session:
+            basis = basis_of_port(await PortBlueprints(session).read_blueprints())
+    if request.against_backstage:
+        async with open_backstage(settings, ignore, policy=IMPATIENT) as catalog:
+            kinds = list(await catalog.count_kinds())
+    return basis, kinds
