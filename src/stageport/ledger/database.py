@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from stageport.ledger.faults import DamagedLedgerError, UnwritableLedgerError, told
 from stageport.model.errors import LedgerError
 
 MEMORY = ":memory:"
@@ -21,7 +22,7 @@ COPIED_IN_MEMORY = 32 << 20
 """A copy of more bytes than these goes to a file, so that memory stays flat."""
 
 _SETTINGS = (
-    # With WAL, a crash of the process loses nothing; one of the machine may lose the last commits, never the file.
+    # With a write-ahead log, a crash of the process loses nothing; one of the machine may lose the last commits.
     "PRAGMA synchronous = NORMAL",
     # Negative: in KiB. Flat, however large the ledger grows.
     "PRAGMA cache_size = -8000",
@@ -30,18 +31,6 @@ _SETTINGS = (
     # Debian's SQLite overwrites what is deleted with zeros, twice the writes; there are no secrets here.
     "PRAGMA secure_delete = OFF",
 )
-_HINTS = {
-    sqlite3.SQLITE_FULL: "Make room on the disk and run it again: what was noted stays noted.",
-    sqlite3.SQLITE_READONLY: "Make the ledger's folder writable, or choose another place for the ledger.",
-    sqlite3.SQLITE_CANTOPEN: "Make the ledger's folder writable, or choose another place for the ledger.",
-    sqlite3.SQLITE_IOERR: "Look after the disk, then run it again: what was noted stays noted.",
-    sqlite3.SQLITE_CORRUPT: "Run it again: a damaged ledger is set aside, and the next pass reads everything.",
-    sqlite3.SQLITE_NOTADB: "Run it again: a damaged ledger is set aside, and the next pass reads everything.",
-    sqlite3.SQLITE_BUSY: "Close the other program that has the ledger open.",
-}
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PRIMARY = 0xFF
-"""SQLite's extended codes hold the plain one in the lowest byte."""
 
 
 class Database:
@@ -50,7 +39,7 @@ class Database:
     ``damaged`` turns true once SQLite finds that the file is none of its own, or malformed.
     """
 
-    def __init__(self, place: Path | None, *, journal: str = "WAL") -> None:
+    def __init__(self, place: Path | None) -> None:
         self._name = str(place) if place else "the ledger in memory"
         self._depth = 0
         self.damaged = False
@@ -60,7 +49,7 @@ class Database:
         except sqlite3.Error as error:
             raise self._told(error) from error
         try:
-            for setting in (f"PRAGMA journal_mode = {journal}", *_SETTINGS):
+            for setting in _SETTINGS:
                 self.run(setting)
         except LedgerError:
             self.close()
@@ -115,11 +104,15 @@ class Database:
         finally:
             self._depth -= 1
 
+    def use_log(self) -> None:
+        """Write ahead to a log, a commit without a wait for the disk; the file itself remembers that."""
+        self.run("PRAGMA journal_mode = WAL")
+
     def copy(self) -> "Database":
         """Return a copy, in memory while it is small, else in a file beside this one that has no name any more."""
         size = self.value("PRAGMA page_count") * self.value("PRAGMA page_size")
         place = None if self.place is None or size <= COPIED_IN_MEMORY else _passing_file(self.place)
-        other = Database(place, journal="MEMORY")
+        other = Database(place)
         try:
             self._connection.backup(other._connection)
             # The copied header says WAL, which would make files by the name that is about to go.
@@ -144,9 +137,9 @@ class Database:
                 self._connection.rollback()
 
     def _told(self, error: sqlite3.Error) -> LedgerError:
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
-        self.damaged = self.damaged or code in _DAMAGE
-        return LedgerError(f"The ledger ({self._name}) failed: {error}.", hint=_HINTS.get(code, ""))
+        fault = told(error, name=self._name)
+        self.damaged = self.damaged or isinstance(fault, DamagedLedgerError)
+        return fault
 
 
 def _passing_file(place: Path) -> Path:
@@ -154,6 +147,6 @@ def _passing_file(place: Path) -> Path:
     try:
         handle, name = tempfile.mkstemp(dir=place.parent, prefix=f"{place.name}.copy-")
     except OSError as error:
-        raise LedgerError(f"The ledger ({place}) could not be copied: {error}.") from error
+        raise UnwritableLedgerError(f"The ledger ({place}) could not be copied: {error}.") from error
     os.close(handle)
     return Path(name)

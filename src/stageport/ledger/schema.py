@@ -8,7 +8,7 @@ migrations it has been through.
 from collections.abc import Sequence
 
 from stageport.ledger.database import Database
-from stageport.model.errors import LedgerError
+from stageport.ledger.faults import ForeignDatabaseError, UnusableLedgerError
 
 APPLICATION = 0x53545047
 """``STPG``, SQLite's ``application_id``: tells a ledger from another program's database."""
@@ -61,24 +61,17 @@ MIGRATIONS: tuple[str, ...] = (_FIRST,)
 """The n-th makes version n out of version n - 1. What has been released is never edited, only added to."""
 
 
-class ForeignDatabaseError(LedgerError):
-    """The file is a sound SQLite database, but another program's."""
-
-
-class NewerSchemaError(LedgerError):
-    """The file was written by a later version of Stageport."""
-
-
 def migrate(database: Database, *, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Bring a database to the present version, each step in one transaction.
 
     Raises:
         ForeignDatabaseError: it is not a ledger, and not empty.
-        NewerSchemaError: its version is not known here.
+        UnusableLedgerError: a later version wrote it.
     """
     version = _version(database)
     if version > len(migrations):
-        raise NewerSchemaError(f"it was written by a later version (schema {version}, known up to {len(migrations)})")
+        raise UnusableLedgerError(f"a later version wrote it (schema {version}, known is {len(migrations)})")
+    database.use_log()
     for reached, script in enumerate(migrations[version:], start=version + 1):
         with database.together():
             for statement in filter(str.strip, script.split(";")):
@@ -93,5 +86,5 @@ def _version(database: Database) -> int:
         for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     )
     if application != APPLICATION and (application or tables):
-        raise ForeignDatabaseError("it is a database, but not a ledger of Stageport")
+        raise ForeignDatabaseError("it is the database of another program")
     return int(version)
