@@ -3,16 +3,20 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from stageport.backstage.client import BackstageCatalog
 from stageport.http.pacing import Gate
 from stageport.http.retry import RetryPolicy
 from stageport.http.sender import Sender
 from stageport.http.transport import Transport
+from stageport.ledger.opening import open_ledger
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.workers import WorkerPool
-from stageport.model.events import Listener
+from stageport.model.errors import LedgerBusyError
+from stageport.model.events import Listener, Noticed
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.entities import PortCatalog
 from stageport.port.identity import IntegrationIdentity
@@ -26,6 +30,12 @@ from stageport.sync.surroundings import Surroundings
 
 PORT_TIMEOUT = 60.0
 """Seconds for one request to Port, as in Port's own integration."""
+
+IN_MEMORY = "memory"
+"""The setting ``ledger`` that keeps nothing."""
+
+ENGINE_VERSION = 1
+"""Grows when the same mapping makes something else of the same source entity: ledgers of another one are set aside."""
 
 
 def identity_of(settings: Settings) -> IntegrationIdentity:
@@ -97,12 +107,15 @@ def mapper_factory(
 
 @asynccontextmanager
 async def open_surroundings(
-    settings: Settings, listener: Listener, *, policy: RetryPolicy | None = None
+    settings: Settings, listener: Listener, *, policy: RetryPolicy | None = None, writes: bool = True
 ) -> AsyncIterator[Surroundings]:
     """Put together everything a pass stands on, and take it down afterwards; ``policy`` replaces the usual patience.
 
+    Without ``writes`` a ledger that another process holds is no obstacle: nothing of it would be changed.
+
     Raises:
         SettingsError: one side's settings are missing.
+        LedgerBusyError: another process writes the ledger.
     """
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_backstage(settings, listener, policy=policy))
@@ -113,9 +126,34 @@ async def open_surroundings(
             blueprints=PortBlueprints(session),
             integration=open_integration(session, settings),
             start_mapper=mapper_factory(settings, listener),
-            ledger=stack.enter_context(closing(SqliteLedger.in_memory())),
+            ledger=stack.enter_context(closing(find_ledger(settings, listener, writes=writes))),
             listener=listener,
         )
+
+
+def find_ledger(settings: Settings, listener: Listener, *, writes: bool) -> SqliteLedger:
+    """Open the ledger of this integration; what is odd about it is told to the listener.
+
+    Raises:
+        LedgerBusyError: another process holds it, and it is to be written.
+    """
+    if settings.ledger == IN_MEMORY:
+        return SqliteLedger.in_memory()
+    identity = identity_of(settings)
+    try:
+        opened = open_ledger(
+            path=Path(settings.ledger) if settings.ledger else None,
+            identity=f"{identity.type}/{identity.identifier} at {urlsplit(settings.port.base_url).netloc}",
+            engine=f"{ENGINE_VERSION}/jq-{version('jq')}",
+        )
+    except LedgerBusyError as error:
+        if writes:
+            raise
+        listener(Noticed("info", f"{error.message} This plan does without it, and reads everything."))
+        return SqliteLedger.in_memory()
+    for message in opened.messages:
+        listener(message)
+    return opened.ledger
 
 
 def origin_of(settings: Settings) -> str:

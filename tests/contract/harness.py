@@ -190,6 +190,7 @@ async def serve_world(
             "integration.config.backstage_token": TOKEN,
             "integration.identifier": IDENTIFIER,
             "workers": 1,
+            "ledger": "memory",
             "start_timeout": 5,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }

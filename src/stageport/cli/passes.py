@@ -101,7 +101,7 @@ def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Preview:
 
     async def one_plan() -> Preview:
         with show_progress(Console(stderr=True), quiet=quiet) as progress:
-            async with open_surroundings(loaded.settings, progress) as around:
+            async with open_surroundings(loaded.settings, progress, writes=False) as around:
                 return Preview(*await plan_pass(around, pass_options(loaded.settings, release_deletes=release_deletes)))
 
     return run_async(one_plan())

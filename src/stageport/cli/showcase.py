@@ -19,6 +19,7 @@ from stageport.model.entities import Json
 from stageport.model.errors import StageportError
 from stageport.model.events import ignore
 from stageport.model.exits import Exit
+from stageport.plan.plan import Plan
 from stageport.plan.render.text import plan_lines
 from stageport.port.blueprints import PortBlueprints
 from stageport.sandbox.backstage.catalog import Catalog
@@ -26,7 +27,7 @@ from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstag
 from stageport.sandbox.port.options import PortOptions
 from stageport.sandbox.port.server import RunningPort, serve_port
 from stageport.settings import Settings, load_settings
-from stageport.sync.service import Outcome, run_pass
+from stageport.sync.service import Outcome, plan_pass, run_pass
 from stageport.wiring import open_integration, open_port, open_surroundings, pass_options
 
 TOKEN = "demo-token"  # noqa: S105 - both ends of it are in this process
@@ -58,13 +59,13 @@ class Showcase:
         self._step("2. Again, with nothing changed")
         outcome = await self._sync()
         self._sum(outcome)
-        if not outcome.plan.is_empty:
+        if outcome.applied.written:
             raise StageportError("The second sync found something to write.")
-        self._step("3. In Backstage, one entity is renamed, one created, one deleted")
+        self._step("3. In Backstage, one entity is renamed, one created, one deleted: the plan, then the sync")
         self._edit(catalog)
-        outcome = await self._sync()
-        for line in plan_lines(outcome.plan):
-            self._console.print(f"  {line}")
+        for line in plan_lines(await self._plan()):
+            self._console.print(f"   {line}")
+        self._sum(await self._sync())
         self._compare()
 
     async def _register(self, catalog: Catalog) -> None:
@@ -84,6 +85,11 @@ class Showcase:
         if outcome.exit is not Exit.OK:
             raise StageportError(f"The sync ended with exit code {outcome.exit.value} ({outcome.exit.name}).")
         return outcome
+
+    async def _plan(self) -> Plan:
+        async with open_surroundings(self._settings, ignore, writes=False) as around:
+            plan, _ = await plan_pass(around, pass_options(self._settings))
+        return plan
 
     def _edit(self, catalog: Catalog) -> None:
         components = [ref for ref in catalog.refs() if ref.startswith(EDITED)]
@@ -188,6 +194,7 @@ async def run_demo(*, keep: bool) -> None:
             "integration.config.backstage_url": backstage.url,
             "integration.config.backstage_token": TOKEN,
             "integration.identifier": "demo",
+            "ledger": str(Path(folder, "ledger.sqlite3")),
         }
         # Nothing of the surroundings counts here: no environment, and a folder without files.
         settings = load_settings(given, environ={}, directory=Path(folder)).settings

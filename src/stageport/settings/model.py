@@ -197,8 +197,15 @@ class Settings(Section):
     unreachable_timeout: float = Field(
         default=30, ge=0, description="Seconds to go on trying an address at which nothing has answered yet."
     )
+    ledger: str | None = Field(
+        default=None,
+        min_length=1,
+        description="File that remembers what was done; `memory` for none. The state folder of the user when left out.",
+    )
     concurrency: int = Field(default=16, ge=1, le=100, description="Requests to Port in flight at once, at most.")
 
 
-OWN_SETTINGS = frozenset({"log_format", "page_size", "workers", "start_timeout", "unreachable_timeout", "concurrency"})
+OWN_SETTINGS = frozenset(
+    {"log_format", "page_size", "workers", "start_timeout", "unreachable_timeout", "ledger", "concurrency"}
+)
 """Top-level settings that Ocean does not have."""
