@@ -1,7 +1,7 @@
 """Reading a mapping from a file: a whole mapping or one resource, with the place of everything in it."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stageport.mapping.document import MappingDocument, mapping_error, parse_mapping
 from stageport.mapping.reading import Path
@@ -96,4 +96,4 @@ def _read(text: str) -> YamlText:
 
 def _located(faults: tuple[MappingFault, ...], loaded: LoadedMapping) -> list[MappingFault]:
     places = [(fault, loaded.position(fault.path)) for fault in faults]
-    return [replace(fault, line=place.line, column=place.column) for fault, place in places]
+    return [fault._replace(line=place.line, column=place.column) for fault, place in places]

@@ -1,7 +1,6 @@
 """A worker's side of the conversation: requests come in, answers go out as they are ready."""
 
 import os
-import secrets
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -113,7 +112,7 @@ class Worker:
         self._out = Outbox(target)
         self._clock = Clock(cpu_seconds)
         # Nobody can guess the key under which a slot reports its error, so no value can pass for one.
-        self._marker = f"\x01error-{secrets.token_hex(8)}"
+        self._marker = f"\x01error-{os.urandom(8).hex()}"
         self._mapper = SourceMapper(marker=self._marker, clock=self._clock, heartbeat=self._out.show_life)
         self._decode = msgspec.msgpack.Decoder(Request).decode
 

@@ -24,7 +24,7 @@ answer is quoted beyond 300 characters (see ``excerpt``).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stageport.model.exits import Exit
 
@@ -61,8 +61,7 @@ class SettingsError(StageportError):
     exit = Exit.SETTINGS
 
 
-@dataclass(frozen=True, slots=True)
-class MappingFault:
+class MappingFault(NamedTuple):
     """One thing that is wrong with a mapping document.
 
     ``path`` leads to it (``("resources", 0, "kind")``); ``line`` and ``column`` count from 1 in the file, and are 0
