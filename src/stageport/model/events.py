@@ -19,6 +19,21 @@ class PassStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class PassEnded:
+    """A pass is over: ``kind`` is delta, resync or verify; ``state`` is completed, failed or aborted.
+
+    ``written`` changes were taken by Port, ``refused`` were not; ``held`` deletes wait for a person.
+    """
+
+    kind: str
+    state: str
+    seconds: float
+    written: int
+    refused: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class PageRead:
     """A page of a kind arrived: ``count`` of the ``total`` that Backstage announced for the kind."""
 
@@ -83,7 +98,16 @@ class Noticed:
 
 
 Event = (
-    PassStarted | PageRead | PageMapped | FieldFailed | ChangesFound | ChangeApplied | ChangeRefused | Waiting | Noticed
+    PassStarted
+    | PassEnded
+    | PageRead
+    | PageMapped
+    | FieldFailed
+    | ChangesFound
+    | ChangeApplied
+    | ChangeRefused
+    | Waiting
+    | Noticed
 )
 Listener = Callable[[Event], None]
 
