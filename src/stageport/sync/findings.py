@@ -81,6 +81,11 @@ class Findings:
     def notes(self) -> list[str]:
         """Say in words what a person should know of."""
         notes = []
+        if not self.sources and not self.failures:
+            notes.append(
+                "Backstage shows no entity of any mapped kind. A token without permission to read the catalog looks "
+                "just like that, and so does a catalog that is still filling up."
+            )
         if self.unmatched:
             notes.append(f"{self.unmatched} search identifiers match no entity at Port; nothing is written for them.")
         if self.ambiguous:
