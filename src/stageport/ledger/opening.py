@@ -16,7 +16,7 @@ from pathlib import Path
 from stageport.ledger.database import Database
 from stageport.ledger.faults import DamagedLedgerError, ForeignDatabaseError, UnusableLedgerError, UnwritableLedgerError
 from stageport.ledger.lock import LedgerLock
-from stageport.ledger.place import find_place, make_file, make_parent, make_private
+from stageport.ledger.place import find_place, is_foreign, make_file, make_parent, make_private
 from stageport.ledger.schema import migrate
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.model.errors import LedgerError, SettingsError
@@ -57,22 +57,31 @@ def open_ledger(
 
     Raises:
         LedgerBusyError: another process has it open.
-        SettingsError: ``path`` is another program's database.
+        SettingsError: ``path`` is another program's file.
     """
     try:
         place = path or find_place(identity, environ=environ)
+    except OSError as error:
+        return _in_memory(f"The ledger cannot be kept ({error})")
+    if is_foreign(place):
+        raise _misplaced(place, "it is another program's file")
+    try:
         make_parent(place)
         lock = LedgerLock.take(place, now=now())
     except OSError as error:
-        return _in_memory(f"The ledger cannot be kept ({error})")
+        return _without_disk(place, error=error, now=now())
     try:
         return _open_locked(place, lock, owner=(identity, engine), now=now)
     except ForeignDatabaseError as error:
         lock.release()
-        raise SettingsError(f"{place} is no place for the ledger: {error.message}.", hint=_ELSEWHERE) from None
+        raise _misplaced(place, error.message) from None
     except BaseException:
         lock.release()
         raise
+
+
+def _misplaced(place: Path, reason: str) -> SettingsError:
+    return SettingsError(f"{place} is no place for the ledger: {reason}.", hint=_ELSEWHERE)
 
 
 def _open_locked(place: Path, lock: LedgerLock, *, owner: tuple[str, str], now: Callable[[], datetime]) -> OpenedLedger:

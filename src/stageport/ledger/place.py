@@ -14,6 +14,8 @@ from pathlib import Path
 
 OCEAN_FOLDER = Path("/tmp/ocean")  # noqa: S108 -- only a folder in it that belongs to us is ever used
 FOLDER = "stageport"
+_MAGIC = b"SQLite format 3\0"
+_SUFFIXES = frozenset({".sqlite3", ".sqlite", ".db"})
 
 
 def find_place(identity: str, *, environ: Mapping[str, str], last_resort: Path = OCEAN_FOLDER) -> Path:
@@ -38,6 +40,19 @@ def file_name(identity: str) -> str:
     readable = re.sub(r"[^a-z0-9.-]+", "-", identity.lower()).strip("-.")[:80]
     mark = blake2b(identity.encode(), digest_size=4).hexdigest()
     return f"{readable or 'integration'}-{mark}.sqlite3"
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether a file is surely no ledger: neither by its name nor by its first bytes. Such files are never moved.
+
+    A damaged ledger may begin with anything; what a person's slip points at (a mapping, a log) has another name.
+    """
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(len(_MAGIC))
+    except OSError:
+        return False
+    return beginning not in {b"", _MAGIC} and path.suffix not in _SUFFIXES
 
 
 def make_parent(path: Path) -> None:

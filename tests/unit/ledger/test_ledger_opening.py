@@ -264,6 +264,27 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
     assert asides(path) == []
 
 
+def test_any_other_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mapping.yaml"
+    path.write_text("resources: []")
+    with pytest.raises(SettingsError, match="another program's file"):
+        opened(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["mapping.yaml"]
+    assert path.read_text() == "resources: []"
+
+
+@pytest.mark.parametrize("name", ["ledger", "ledger.sqlite3"])
+def test_an_empty_file_becomes_a_ledger(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    first = opened(tmp_path / name)
+    assert (first.place, first.messages) == (tmp_path / name, ())
+    fill(first.ledger)
+    first.ledger.close()
+    again = opened(tmp_path / name)
+    assert not again.ledger.is_empty
+    again.ledger.close()
+
+
 # Schema
 
 
