@@ -10,6 +10,9 @@ from stageport.mapping.frames import SELECTOR_SLOT, SlotKey, WireProblem, WireSo
 LARGEST_TARGET: Final = 8 << 20
 """Bytes of one target entity. Port takes one MiB; more than this would only fill memory on its way to a refusal."""
 
+DEEPEST_TARGET: Final = 256
+"""Levels of nesting. JSON readers give up at about a thousand, each at its own number; this is safe for all of them."""
+
 SMALL_TARGET: Final = 64 << 10
 FREE_BYTES: Final = 8 << 20
 
@@ -133,7 +136,8 @@ class Assembler:
         while True:
             try:
                 body = self._encode(_resolve(self._plan.layout, cells.values))
-                if len(body) <= limit:
+                too_deep = _may_be_too_deep(body) and any(map(_is_too_deep, cells.values))
+                if len(body) <= limit and not too_deep:
                     return body, strikes
             except RecursionError:
                 pass
@@ -143,18 +147,38 @@ class Assembler:
         sizes = [self._size(value) for value in cells.values]
         slot = max(range(len(sizes)), key=sizes.__getitem__)
         cells.values[slot] = None
-        much = f"{sizes[slot]} bytes" if sizes[slot] < _TOO_DEEP else "a value nested too deeply"
-        cells.problems.append((slot, f"gave {much}; the whole target entity may have {limit} bytes here"))
+        too_big = f"gave {sizes[slot]} bytes; the whole target entity may have {limit} here"
+        too_deep = f"gave a value nested too deeply, more than {DEEPEST_TARGET} levels"
+        cells.problems.append((slot, too_big if sizes[slot] < _TOO_DEEP else too_deep))
         return (self._plan.index, slot)
 
     def _size(self, value: Value) -> int:
         try:
-            return len(self._encode(value))
+            return _TOO_DEEP if _is_too_deep(value) else len(self._encode(value))
         except RecursionError:
             return _TOO_DEEP
 
 
 _TOO_DEEP: Final = 1 << 62
+
+
+def _may_be_too_deep(body: bytes) -> bool:
+    return body.count(b"[") + body.count(b"{") > DEEPEST_TARGET
+
+
+def _is_too_deep(value: Value) -> bool:
+    """Tell whether a value nests further than ``DEEPEST_TARGET``, without recursion of our own."""
+    level = [value]
+    for _ in range(DEEPEST_TARGET):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _resolve(layout: Value, values: list[Value]) -> Value:
