@@ -4,10 +4,11 @@ What Port should hold is worked out in plain Python (``tests.expectation``), nev
 """
 
 import copy
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from stageport.sandbox.port.server import RunningPort, serve_port
 from stageport.sandbox.port.state import PortState
 from stageport.sandbox.port.upsert import WriteMode
 from stageport.settings import Settings, load_settings
+from stageport.sync.passes import PassKind
 from stageport.sync.service import Outcome, plan_pass, run_pass
 from stageport.wiring import open_surroundings, pass_options
 
@@ -45,14 +47,15 @@ class World:
     port: RunningPort
     given: dict[str, object]
     settings: Settings
+    kind: PassKind | None = None
     heard: list[Event] = field(default_factory=list)
 
     # What is done in it
 
     async def sync(self, *, release_deletes: bool = False, **changed: object) -> Outcome:
-        """Run one pass; ``changed`` settings are for this one alone."""
+        """Run one pass, of the kind the world is for where its ledger allows; ``changed`` settings are for it alone."""
         settings = self.settings.model_copy(update=changed)
-        options = pass_options(settings, release_deletes=release_deletes)
+        options = replace(pass_options(settings, release_deletes=release_deletes), kind=self.kind)
         async with open_surroundings(settings, self.heard.append, policy=HURRIED) as around:
             outcome = await run_pass(around, options)
         assert self.state.journal.crashes == []
@@ -174,10 +177,16 @@ async def serve_world(
     entities: int | None = None,
     port: PortOptions | None = None,
     backstage: Mapping[str, Any] | None = None,
+    kind: PassKind | None = None,
     **settings: object,
 ) -> AsyncIterator[World]:
-    """Run both stand-ins; ``settings`` by their names, ``.`` written as ``__``. No descriptors: the sample catalog."""
+    """Run both stand-ins; ``settings`` by their names, ``.`` written as ``__``. No descriptors: the sample catalog.
+
+    With a ``kind`` of pass, a ledger is kept from one pass to the next; without, each pass knows nothing of the others
+    and is a verify.
+    """
     async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stageport-test-")))
         asked = {"token": TOKEN, "descriptors": descriptors, "entities": entities, **(backstage or {})}
         source = await stack.enter_async_context(serve_backstage(BackstageOptions(**asked)))
         assert source.catalog.rejected == {}, "a test's descriptors must be such as Backstage takes"
@@ -190,13 +199,13 @@ async def serve_world(
             "integration.config.backstage_token": TOKEN,
             "integration.identifier": IDENTIFIER,
             "workers": 1,
-            "ledger": "memory",
+            "ledger": "memory" if kind is None else str(folder / "ledger.db"),
             "start_timeout": 5,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
         # An environment and a folder with nothing in them: no setting of whoever runs the tests counts.
-        loaded = load_settings(given, environ={}, directory=Path("/nonexistent"))
-        yield World(source, target, given, loaded.settings)
+        loaded = load_settings(given, environ={}, directory=folder)
+        yield World(source, target, given, loaded.settings, kind)
 
 
 # Words for catalogs and mappings
@@ -222,9 +231,7 @@ def ref(kind: str, name: str, namespace: str = "default") -> str:
     return f"{kind}:{namespace}/{name}".lower()
 
 
-def resource(
-    kind: str, onto: str, *, query: str = "true", selector: Config | None = None, **mappings: Any
-) -> Config:
+def resource(kind: str, onto: str, *, query: str = "true", selector: Config | None = None, **mappings: Any) -> Config:
     """Write one resource of a mapping; the identifier is the ref unless told otherwise."""
     port = {name: mappings.pop(name) for name in list(mappings) if name.startswith("itemsToParse")}
     whole = {"identifier": ".metadata.identifier", "blueprint": f'"{onto}"', **mappings}

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from stageport.model.changes import OwnedEntity, WriteOptions, Written
 from stageport.model.entities import Json
+from stageport.model.refs import TargetKey
 from stageport.port.deletes import Deleter
 from stageport.port.searches import PortSearches
 from stageport.port.session import PortSession
@@ -22,6 +23,10 @@ class PortCatalog:
     def read_owned(self) -> AsyncIterator[Sequence[OwnedEntity]]:
         """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
         return self._searches.read_owned()
+
+    async def still_owned(self, keys: Sequence[TargetKey]) -> set[TargetKey]:
+        """Return those keys that Port has and whose ``$datasource`` is ours."""
+        return await self._searches.still_owned(keys)
 
     async def read_entities(
         self, blueprint: str, identifiers: Sequence[str], *, fields: Sequence[str]

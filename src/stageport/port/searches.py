@@ -75,6 +75,22 @@ class PortSearches:
             if not cursor:
                 return
 
+    async def still_owned(self, keys: Sequence[TargetKey]) -> set[TargetKey]:
+        """Return those keys that Port has and whose ``$datasource`` is ours."""
+        found: set[TargetKey] = set()
+        for blueprint in dict.fromkeys(key.blueprint for key in keys):
+            for chunk in _chunks([key.identifier for key in keys if key.blueprint == blueprint]):
+                rules = [
+                    {"property": "$blueprint", "operator": "=", "value": blueprint},
+                    {"property": "$identifier", "operator": "in", "value": chunk},
+                    *self._owned_rules(),
+                ]
+                query = {"combinator": "and", "rules": rules}
+                names = ("blueprint", "identifier")
+                page = await self._search_unpaged(query, names, decoder=_owned_pages, doing="looking whose they are")
+                found.update(TargetKey(row.blueprint, row.identifier) for row in page.entities)
+        return found
+
     async def read_entities(
         self, blueprint: str, identifiers: Sequence[str], *, fields: Sequence[str]
     ) -> Mapping[str, Json]:
@@ -150,14 +166,16 @@ class PortSearches:
         return decode_answer(_owned_pages, response, doing="listing our entities")
 
     async def _search_owned(self) -> _OwnedPage:
+        return await self._search_unpaged(
+            {"combinator": "and", "rules": self._owned_rules()}, (), decoder=_owned_pages, doing="listing our entities"
+        )
+
+    def _owned_rules(self) -> list[Json]:
         identity = self._session.identity
-        rules = [
+        return [
             {"property": "$datasource", "operator": "contains", "value": part}
             for part in (identity.datasource_prefix, identity.datasource_suffix)
         ]
-        return await self._search_unpaged(
-            {"combinator": "and", "rules": rules}, (), decoder=_owned_pages, doing="listing our entities"
-        )
 
     async def _search_unpaged(
         self, query: Json, include: Sequence[str], *, decoder: msgspec.json.Decoder[Page], doing: str

@@ -54,6 +54,8 @@ class Conclusion:
         if stale and not self._findings.failures and self._owned:
             await self._look_for_unknown_sources(stale)
             stale = self._stale(lost)
+        if stale and not self._owned:
+            stale = await self._still_ours(stale)
         protected = await self._protected(stale)
         verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
         if not self._findings.failures and not _holds_all(verdict, stale):
@@ -131,6 +133,12 @@ class Conclusion:
         found = searched_blueprints(self._ground.document)
         spared = self._findings.spared
         return sorted(key for key in stale if key not in blocked and key not in spared and key.blueprint not in found)
+
+    async def _still_ours(self, stale: Sequence[TargetKey]) -> list[TargetKey]:
+        """Ask whose they are by now: the ledger tells what we wrote, not what others have taken over since (rule 3)."""
+        ours = await self._around.target.still_owned(stale)
+        self._ledger.drop_targets([key for key in stale if key not in ours])
+        return [key for key in stale if key in ours]
 
     def _exclusive(self, lost: Sequence[SourceRef]) -> list[TargetKey]:
         """Name the target entities that only source entities want which are gone."""

@@ -62,6 +62,10 @@ class TargetCatalog(Protocol):
         """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
         ...
 
+    async def still_owned(self, keys: Sequence[TargetKey]) -> set[TargetKey]:
+        """Return those keys that Port has and whose ``$datasource`` is ours."""
+        ...
+
     async def read_entities(
         self, blueprint: str, identifiers: Sequence[str], *, fields: Sequence[str]
     ) -> Mapping[str, Json]:
@@ -134,6 +138,10 @@ class IntegrationStore(Protocol):
 
     async def report_state(self, status: str, *, started: str | None, ended: str | None) -> None:
         """Set the resync state: ``running``, ``completed``, ``failed`` or ``aborted``; times in ISO 8601."""
+        ...
+
+    async def read_resync_request(self) -> Json | None:
+        """Return the latest request for a resync (``id``, ``updatedAt``), None when there was none."""
         ...
 
     async def send_examples(self, kind: str, examples: Sequence[Json]) -> None:
