@@ -31,10 +31,10 @@ YAML_HINTS: Final = (
     ("unexpected end of stream", "A quote is opened and never closed; look at the line named, and those before it."),
     ("expected ',' or", "Text with brackets in it needs quotes around the whole, or a block (>-)."),
     (
-        "expected <block end>",
-        "Look at the indentation: keys of one object stand below each other. A quote inside of "
-        "quotes of the same sort ends the text; in '…' write it twice.",
+        "found '<scalar>'",
+        "A quote ended too early: use the other sort of quotes around the whole, or a block (>-).",
     ),
+    ("expected <block end>", "Look at the indentation: the keys of one object stand right below each other."),
     ("could not find expected ':'", "A key lacks its colon, or a line of a block (| or >-) is not indented enough."),
     ("undefined alias", "An alias (*name) needs an anchor (&name) before it; text that begins with * needs quotes."),
 )
@@ -164,7 +164,7 @@ def check_lines(checked: Checked) -> Iterator[str]:
     """Yield what there is to say, each with an excerpt of the file, with markup."""
     for one in checked.problems:
         colour = "red" if one.level is Level.ERROR else "yellow"
-        words = f"{one.subject} {one.message}".strip()
+        words = f"{one.subject}: {one.message}" if one.subject else one.message
         place = f"{checked.name}:{one.line}:{one.column}"
         yield f"[bold]{escape(place)}[/bold]: [{colour}]{one.level}[/{colour}]: {escape(words)}"
         excerpt = point_at(checked.text, line=one.line, column=one.column, length=one.length)

@@ -7,7 +7,8 @@ from stageport.cli.blueprint_input import Basis
 from stageport.mapping.compiling import compile_remarks
 from stageport.mapping.document import parse_mapping
 from stageport.mapping.lint import Level, Remark, lint_keys, lint_resource
-from stageport.mapping.reading import Path
+from stageport.mapping.reading import Path, path_text
+from stageport.mapping.repair import repair_resource
 from stageport.mapping.resource import Resource
 from stageport.model.entities import Json
 from stageport.model.errors import MappingError
@@ -45,8 +46,8 @@ async def review_mapping(config: Json, *, basis: Basis | None, kinds: Collection
 def subject_of(path: Path, resources: Mapping[int, Resource]) -> str:
     """Say what a remark is about: ``properties.links of resource 0 (component)``."""
     if path[:1] != ("resources",) or len(path) < 2:
-        return ".".join(map(str, path)) or "the mapping"
-    inner = ".".join(map(str, path[2:])).removeprefix("port.entity.mappings.")
+        return path_text(path) or "the mapping"
+    inner = path_text(path[2:]).removeprefix("port.entity.mappings.")
     resource = resources.get(int(path[1]))
     name = f"resource {path[1]}" + (f" ({resource.kind})" if resource else "")
     return f"{inner} of {name}" if inner else name
@@ -62,12 +63,14 @@ def _entries(config: Json) -> list[Json]:
 
 
 def _resources(config: Json) -> Iterator[tuple[int, Resource]]:
-    """Yield the resources that can be read, each on its own."""
+    """Yield the resources, each on its own; of one with faults, what is right about it."""
     for index, entry in enumerate(_entries(config)):
         try:
             yield index, parse_mapping({"resources": [entry]}).resources[0]
-        except MappingError:
-            continue
+        except MappingError as error:
+            repaired = repair_resource(entry, [fault.path[2:] for fault in error.faults])
+            if repaired is not None:
+                yield index, repaired
 
 
 def _whole(config: Json) -> Iterator[Remark]:

@@ -26,6 +26,15 @@ ALWAYS_THERE: Final = frozenset(
 )
 """Paths that hold a value in every entity that Backstage serves."""
 
+KNOWN_TYPES: Final = {
+    **dict.fromkeys(ALWAYS_THERE - {".metadata"}, "string"),
+    **dict.fromkeys((".metadata", ".spec", ".metadata.labels", ".metadata.annotations"), "object"),
+    **dict.fromkeys((".metadata.tags", ".metadata.links", ".relations"), "array"),
+    **dict.fromkeys((".metadata.title", ".metadata.description"), "string"),
+}
+"""What Backstage sees to: the type of a path, where it holds a value."""
+
+_TERM_ENDS: Final = frozenset((Kind.FIELD, Kind.DOT, Kind.VARIABLE, Kind.CLOSE, Kind.STRING))
 _STREAMING: Final = frozenset(("range", "paths", "splits", "scan", "recurse", "limit", "combinations", "leaf_paths"))
 _COLLECTING: Final = frozenset(("reduce", "foreach", "label", "def"))
 _GIVES: Final = {
@@ -78,11 +87,15 @@ def path_at(tokens: Sequence[Token], start: int) -> PathTerm | None:
 
 
 def _continues(tokens: Sequence[Token], at: int) -> bool:
+    """Tell whether a token goes on with the path or the term before it."""
     token, before = tokens[at], tokens[at - 1]
     touches = token.start == before.end
     if token.kind is Kind.STRING:
         return before.kind is Kind.DOT and touches
-    return token.text in {"[", "?"} or (token.kind in {Kind.FIELD, Kind.DOT} and touches)
+    if token.text == "[":
+        return _is_postfix(tokens, at)
+    after_term = before.kind in _TERM_ENDS or before.text == "?"
+    return token.text == "?" or (token.kind in {Kind.FIELD, Kind.DOT} and touches and after_term)
 
 
 def plain_path(expression: str) -> PathTerm | None:
@@ -131,13 +144,16 @@ def _is_postfix(tokens: Sequence[Token], index: int) -> bool:
     if index == 0:
         return False
     before = tokens[index - 1]
-    return before.kind in {Kind.FIELD, Kind.DOT, Kind.VARIABLE, Kind.CLOSE, Kind.STRING} or before.text == "?"
+    return before.kind in _TERM_ENDS or before.text == "?"
 
 
 def type_of(expression: str) -> str | None:
     """Return the JSON type that an expression plainly gives, None when nobody can tell."""
     tokens = tokens_of(expression)
-    return None if find_unbalanced(tokens) else _type(unwrapped(tokens))
+    if find_unbalanced(tokens):
+        return None
+    path = plain_path(expression)
+    return KNOWN_TYPES.get(path.text) if path is not None else _type(unwrapped(tokens))
 
 
 def _type(tokens: Sequence[Token]) -> str | None:

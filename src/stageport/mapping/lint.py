@@ -64,13 +64,11 @@ def lint_keys(config: Json) -> Iterator[Remark]:
 
 def _unknown_key(met: Met) -> Remark:
     key = str(met.path[-1])
-    near = nearest(key, met.known or ())
-    hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(_camel_only(met.known or ()))}."
+    # Snake case is understood in places, but nobody should be sent there.
+    known = [one for one in met.known or () if "_" not in one]
+    near = nearest(key, known)
+    hint = f"Did you mean {near}?" if near else f"Known here: {', '.join(known)}."
     return Remark(Level.WARNING, "unknown-key", met.path, f"{key} is no known key; it is ignored", hint, of_key=True)
-
-
-def _camel_only(keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if "_" not in key]
 
 
 def lint_resource(resource: Resource, *, index: int, kinds: Collection[str] | None = None) -> Iterator[Remark]:
@@ -161,7 +159,8 @@ def _identity(slot: Slot, resource: Resource) -> Iterator[Remark]:
     reason = missing_when(slot.expression)
     if reason:
         words = f"gives null where {reason}; the entity is dropped then, and one that is at Port looks stale"
-        hint = "Select only entities that have it, or give something to fall back to: … // .metadata.identifier"
+        fallback = ".metadata.identifier" if slot.field == "identifier" else '"component"'
+        hint = f"Select only entities that have it, or give something to fall back to: … // {fallback}"
         yield _warn(slot, f"{slot.field}-may-be-null", words, hint)
     is_constant = not any(token.kind in {Kind.FIELD, Kind.DOT, Kind.VARIABLE} for token in tokens_of(slot.expression))
     if slot.field == "identifier" and is_constant and type_of(slot.expression):
@@ -202,4 +201,22 @@ def _items(slot: Slot, resource: Resource) -> Iterator[Remark]:
         yield _warn(slot, "items-no-path", words, hint)
 
 
-_RULES: Final[tuple[Rule, ...]] = (_environment, _misspelt_path, _selector, _identity, _null_text, _stream, _items)
+def _quoted(slot: Slot, resource: Resource) -> Iterator[Remark]:
+    """Remark on single quotes that are not YAML's: they become double ones, and make the expression text."""
+    del resource
+    text = slot.expression.strip()
+    if text.startswith("'") and text.endswith("'") and re.match(r"'[\[({\s]*\.", text) and len(text) > 2:
+        words = "is text, not an expression: the single quotes are part of it here"
+        yield _warn(slot, "quoted", words, f"In a block (| or >-) nothing needs YAML's quotes: write {text[1:-1]}")
+
+
+_RULES: Final[tuple[Rule, ...]] = (
+    _environment,
+    _misspelt_path,
+    _selector,
+    _identity,
+    _null_text,
+    _stream,
+    _items,
+    _quoted,
+)

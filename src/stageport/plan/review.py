@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from stageport.mapping.document import MappingDocument
-from stageport.mapping.jq_shape import is_stream
+from stageport.mapping.jq_shape import is_stream, plain_path
 from stageport.mapping.lint import Level, Remark, nearest
 from stageport.mapping.reading import Path
 from stageport.mapping.resource import Resource
@@ -33,6 +33,7 @@ def review_resource(
     for mismatch in check_fields(blueprints, fields=fields_of_mapping(document)):
         if mismatch.trouble is not Trouble.REQUIRED_UNMAPPED:
             yield _remark(mismatch, root, resource, blueprint=blueprints[name], certain=certain)
+    yield from _links(resource, root, blueprint=blueprints[name], certain=certain)
 
 
 def review_required(
@@ -47,6 +48,21 @@ def review_required(
             writer = next(index for index, one in resources.items() if static_blueprint(one) == mismatch.blueprint)
             path: Path = ("resources", writer, *MAPPINGS, "properties")
             yield Remark(level, mismatch.trouble.value, path, mismatch.message, "Port refuses an entity without it.")
+
+
+def _links(resource: Resource, root: Path, *, blueprint: Blueprint, certain: bool) -> Iterator[Remark]:
+    """Remark on links sent whole to a list of text: Port then refuses every entity that has a link."""
+    properties = resource.mappings.properties
+    for name, expression in (properties if isinstance(properties, Mapping) else {}).items():
+        path, schema = plain_path(expression), blueprint.properties.get(name)
+        items = schema.get("items") if isinstance(schema, Mapping) else None
+        if path is None or path.text.rstrip("?") != ".metadata.links" or not isinstance(items, Mapping):
+            continue
+        if items.get("type") == "string":
+            words = f"gives objects with url and title, but property {name} of blueprint {blueprint.identifier} "
+            words += "is a list of text: Port refuses every entity that has a link"
+            level = Level.ERROR if certain else Level.WARNING
+            yield Remark(level, "links", (*root, "properties", name), words, "Take the URLs: [.metadata.links[]?.url]")
 
 
 def _no_blueprint(name: str, path: Path, blueprints: Mapping[str, Blueprint], *, certain: bool) -> Iterator[Remark]:
