@@ -33,6 +33,8 @@ from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
 REPORT_SECONDS = 5.0
+ABORT_SECONDS = 1.5
+"""How long a report may take; shorter when somebody waits for the process to end."""
 VERIFY_EVERY = timedelta(days=1)
 
 
@@ -104,8 +106,8 @@ async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
     """
     pass_id, started = options.new_id(), _stamp(options)
     ground = await _prepare(around, options, started=started)
-    await _report(around, "running", started=started, ended=None)
     try:
+        await _report(around, "running", started=started, ended=None)
         outcome = await _run(around, ground, options, pass_id)
     except asyncio.CancelledError:
         await _report_end(around, "aborted", started=started, options=options)
@@ -207,9 +209,10 @@ async def _report(around: Surroundings, status: str, *, started: str, ended: str
 
 async def _report_end(around: Surroundings, status: State, *, started: str, options: PassOptions) -> None:
     # The report is given a few seconds even while the process is being stopped; then it is let go.
+    seconds = ABORT_SECONDS if status == "aborted" else REPORT_SECONDS
     with contextlib.suppress(TimeoutError, asyncio.CancelledError):
         report = _report(around, status, started=started, ended=_stamp(options))
-        await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(report)), REPORT_SECONDS)
+        await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(report)), seconds)
 
 
 def _stamp(options: PassOptions) -> str:
