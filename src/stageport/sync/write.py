@@ -27,6 +27,8 @@ DELETE_BATCH = 100
 REQUESTS_AT_ONCE = 16
 TRIES_OF_REFUSED = 3
 REPORTED = 1_000
+STOP_SECONDS = 3.0
+"""How long a pass that ends early waits for what is under way. An orchestrator gives a process 10 s or 30 s to end."""
 
 FINAL_CODES = frozenset(
     {"blueprint_schema_mismatch", "invalid_request", "relation_many_violation", "team_inheritance_enabled", "too_large"}
@@ -184,12 +186,18 @@ class Writer:
         self._raise_error()
 
     async def stop(self) -> None:
-        """Let what is under way come to its end, and send nothing more."""
+        """Let what is under way come to its end, if that is soon, and send nothing more.
+
+        What Port has not answered by then was not acknowledged: the next pass looks at it again.
+        """
         self._queued.clear()
         self._later.clear()
         self._held.close()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _send(self, blueprint: str) -> None:
         queue = self._queued.pop(blueprint, {})
