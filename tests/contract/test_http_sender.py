@@ -143,7 +143,10 @@ async def test_retry_after_is_kept_and_told() -> None:
     async with scripted(answers) as server, client(side="Port") as one:
         assert (await one.sender.send(Request("GET", server.url))).status == 200
     assert one.clock.slept == pytest.approx([7.35, 0.6])
-    assert [(wait.side, wait.reason) for wait in one.waits] == [("Port", "answered 429"), ("Port", "answered 503")]
+    assert [(wait.side, wait.reason, wait.rate_limited) for wait in one.waits] == [
+        ("Port", "answered 429", True),
+        ("Port", "answered 503", False),
+    ]
 
 
 async def test_the_last_answer_comes_back_when_patience_ends() -> None:
@@ -168,7 +171,7 @@ async def test_a_used_up_rate_limit_holds_the_next_request_until_its_reset() -> 
         await one.sender.send(Request("GET", server.url))
         await one.sender.send(Request("GET", server.url))
     assert clock.slept == [30]
-    assert [wait.seconds for wait in one.waits] == [30]
+    assert [(wait.seconds, wait.rate_limited) for wait in one.waits] == [(30, True)]
 
 
 async def test_a_proxy_is_used_and_exceptions_are_not() -> None:

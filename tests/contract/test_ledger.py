@@ -75,6 +75,12 @@ def test_pass_numbers_grow(ledger: Ledger) -> None:
     assert numbers[0] > 0
 
 
+def test_its_size_grows_with_what_it_remembers(ledger: SqliteLedger) -> None:
+    before = ledger.size_bytes()
+    ledger.note_owned([TargetKey("component", f"component:default/{index}") for index in range(5000)], number=1)
+    assert 0 < before < ledger.size_bytes() - 5000 * 20
+
+
 def test_a_new_mapping_makes_every_digest_unknown_and_keeps_the_rest(ledger: Ledger) -> None:
     number = ledger.begin_pass(mapping=MAPPING)
     opened(ledger, "a", "b", number=number)

@@ -54,11 +54,11 @@ class Sender:
             wait = self._wait_after(outcome, request, Effort(attempts, self.clock.monotonic() - began, self._reached))
             if wait is None:
                 return _give_up(outcome)
-            await self.wait(wait, _say(outcome))
+            await self.wait(wait, _say(outcome), rate_limited=_is_rate_limit(outcome))
 
-    async def wait(self, seconds: float, reason: str) -> None:
+    async def wait(self, seconds: float, reason: str, *, rate_limited: bool = False) -> None:
         """Sleep, and tell why."""
-        self._listen(Waiting(self._side, seconds, reason))
+        self._listen(Waiting(self._side, seconds, reason, rate_limited))
         await self.clock.sleep(seconds)
 
     def backoff(self, attempts: int) -> float:
@@ -82,7 +82,7 @@ class Sender:
         async with self._gate.slot():
             pause = self._gate.pause_left()
             if pause:
-                await self.wait(pause, "the rate limit is used up")
+                await self.wait(pause, "the rate limit is used up", rate_limited=True)
             began = self.clock.monotonic()
             outcome = await self._send_once(request)
             if isinstance(outcome, Response):
@@ -102,6 +102,10 @@ def _give_up(outcome: Outcome) -> Response:
     if isinstance(outcome, Response):
         return outcome
     raise outcome
+
+
+def _is_rate_limit(outcome: Outcome) -> bool:
+    return isinstance(outcome, Response) and outcome.status == 429
 
 
 def _say(outcome: Outcome) -> str:

@@ -65,6 +65,11 @@ class SqliteLedger:
         migrate(database)
         return cls(database, release=database.close)
 
+    def size_bytes(self) -> int:
+        """Return how many bytes the ledger takes, once its write-ahead log is folded in."""
+        pages, size = self._database.value("PRAGMA page_count"), self._database.value("PRAGMA page_size")
+        return int(pages) * int(size)
+
     def together(self) -> AbstractContextManager[None]:
         """Make one transaction of all calls inside, or none; never wait for anything inside."""
         return self._database.together()

@@ -82,11 +82,29 @@ class ChangeRefused:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request will be sent again in ``seconds``: which side, and why."""
+    """A request will be sent, or sent again, in ``seconds``: which side, and why.
+
+    ``rate_limited`` when the side said that it is too much; otherwise something is wrong with it.
+    """
 
     side: str
     seconds: float
     reason: str
+    rate_limited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReplaced:
+    """A process that ran the mapping died, or had to be stopped; another one takes its place."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMeasured:
+    """How large the ledger is."""
+
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,8 @@ Event = (
     | ChangeApplied
     | ChangeRefused
     | Waiting
+    | WorkerReplaced
+    | LedgerMeasured
     | Noticed
 )
 Listener = Callable[[Event], None]
