@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stageport.cli.mapping_review import review_mapping, subject_of
 from stageport.cli.passes import secrets_of
 from stageport.http.retry import RetryPolicy
+from stageport.model.entities import Json
 from stageport.model.errors import StageportError
 from stageport.model.events import ignore
 from stageport.model.exits import Exit
@@ -122,17 +124,29 @@ async def _ground(session: PortSession, settings: Settings, kinds: Mapping[str, 
     origin = "the default mapping will be written" if found.seed_config else "the mapping stored at Port is used"
     return [
         Finding("Port", Level.OK, f"{words}; {origin}"),
-        *_mapping(ground, kinds),
+        *_mapping(ground),
+        *await _remarks(found.config, kinds),
     ]
 
 
-def _mapping(ground: Ground, kinds: Mapping[str, int]) -> Iterator[Finding]:
+async def _remarks(config: Json, kinds: Mapping[str, int]) -> list[Finding]:
+    """Say of the mapping what ``check --mapping`` says of a file; blueprints are looked at on their own."""
+    review = await review_mapping(config, basis=None, kinds=kinds or None)
+    return [
+        Finding(
+            "mapping",
+            Level(one.level.value),
+            f"{subject_of(one.path, review.resources)}: {one.message}",
+            one.hint,
+            Exit.MAPPING,
+        )
+        for one in review.remarks
+    ]
+
+
+def _mapping(ground: Ground) -> Iterator[Finding]:
     document = ground.document
     yield Finding("mapping", Level.OK, f"{len(document.resources)} resources, kinds {', '.join(document.kinds())}")
-    known = {kind.lower() for kind in kinds}
-    for kind in document.kinds():
-        if kinds and kind.lower() not in known:
-            yield Finding("mapping", Level.WARNING, f"Backstage shows no entity of kind {kind}.")
     for mismatch in mapping_mismatches(ground):
         level = Level.ERROR if mismatch.trouble is Trouble.NO_BLUEPRINT else Level.WARNING
         yield Finding("blueprints", level, mismatch.message, exit=Exit.TARGET)
