@@ -23,8 +23,9 @@ from stageport.sync.weigh import Weigher, read_refs
 class Conclusion:
     """Judges what is stale at the end of a pass.
 
-    ``number`` is the pass; ``owned`` tells whether Port's list of what is ours was taken in it (resync and verify).
-    ``gone`` are source entities, by their name in the ledger, that the pass did not see.
+    ``number`` is the pass; ``owned`` tells whether Port's list of what is ours was taken in it (resync and verify),
+    ``known`` how many target entities the ledger knew before the pass wrote any. ``gone`` are source entities, by
+    their name in the ledger, that the pass did not see.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Conclusion:
         findings: Findings,
         number: int,
         owned: bool,
+        known: int,
     ) -> None:
         self._around = around
         self._ground = ground
@@ -45,6 +47,7 @@ class Conclusion:
         self._findings = findings
         self._number = number
         self._owned = owned
+        self._known = known
         self._names = LedgerNames(reads_of(ground.document))
 
     async def judge(self, gone: Sequence[SourceRef], *, release_deletes: bool) -> Verdict:
@@ -171,7 +174,7 @@ class Conclusion:
         related = self._related(stale, lost) if keeps_related and stale else set()
         return Evidence(
             stale=stale,
-            owned=ledger.count_owned(number=self._number) if self._owned else ledger.count_targets(),
+            owned=ledger.count_owned(number=self._number) if self._owned else self._known,
             sources=self._findings.sources,
             threshold=document.deletion_threshold,
             complete=not self._findings.failures,

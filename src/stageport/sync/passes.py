@@ -169,6 +169,7 @@ class _Pass:
     async def judge(self, *, before_end: Callable[[], Awaitable[None]] | None = None) -> Verdict:
         """Read, map and weigh everything in scope, and judge what is stale."""
         owned = self._scope.kind is not PassKind.DELTA
+        known = self._ledger.count_targets()
         if owned:
             await self._list_owned()
         async with self._around.start_mapper(self._ground.document) as mapper:
@@ -182,6 +183,7 @@ class _Pass:
                 findings=self._findings,
                 number=self._number,
                 owned=owned,
+                known=known,
             )
             verdict = await conclusion.judge(gone, release_deletes=self._scope.release_deletes)
             if before_end is not None:
