@@ -53,11 +53,18 @@ class Budget:
     """What one request may give back in all: a good multiple of what it brought. After that, targets must be small.
 
     Expressions can make megabytes of nothing. Within the bounds of a single target entity, five hundred of them would
-    still fill the memory of the service.
+    still fill the memory of the service. ``strikes`` are slots that gave too much, ``slow`` the CPU seconds of slots
+    that took long.
     """
 
     def __init__(self, *, given: int) -> None:
         self._left = FREE_BYTES + 4 * given
+        self.strikes: list[SlotKey] = []
+        self.slow: dict[SlotKey, float] = {}
+
+    def spend_time(self, key: SlotKey, seconds: float) -> None:
+        """Count the time of a slot that took long."""
+        self.slow[key] = self.slow.get(key, 0.0) + seconds
 
     @property
     def largest(self) -> int:
@@ -77,33 +84,29 @@ class Assembler:
         self._plan = resource.plan
         self._encode = msgspec.json.Encoder().encode
 
-    def answer(self, answer: WireSource, cells: Cells, text: str, *, budget: Budget) -> list[SlotKey]:
-        """Add one item's outcome to the answer; returns the slots that gave more than may be kept."""
-        strikes: list[SlotKey] = []
+    def answer(self, answer: WireSource, cells: Cells, text: str, *, budget: Budget) -> None:
+        """Add one item's outcome to the answer."""
         selected = cells.values[SELECTOR_SLOT]
         if cells.skipped or selected is False:
             answer.filtered_out += 1
         elif selected is True:
-            strikes = self._add_target(answer, cells, text, budget)
+            self._add_target(answer, cells, text, budget)
         else:
             answer.errors += 1
         for slot, message in cells.problems:
             answer.problems.append(WireProblem(self._plan.index, self._plan.fields[slot], answer.ref, message))
-        return strikes
 
-    def _add_target(self, answer: WireSource, cells: Cells, text: str, budget: Budget) -> list[SlotKey]:
+    def _add_target(self, answer: WireSource, cells: Cells, text: str, budget: Budget) -> None:
         self._settle_identifier(cells, text)
         identifier = _resolve(self._plan.layout["identifier"], cells.values)
         blueprint = _resolve(self._plan.layout["blueprint"], cells.values)
         if not identifier or not blueprint:
             self._drop(answer, cells)
-            return []
+            return
         self._settle_texts(cells, text)
-        body, strikes = self._encode_within(budget.largest, cells)
-        budget.spend(len(body))
+        body = self._encode_within(budget, cells)
         name = blueprint if isinstance(blueprint, str) else self._encode(blueprint).decode()
         answer.targets.append(WireTarget(name, identifier if isinstance(identifier, str) else None, body))
-        return strikes
 
     def _drop(self, answer: WireSource, cells: Cells) -> None:
         naming = [self._plan.layout["identifier"], self._plan.layout["blueprint"]]
@@ -131,17 +134,17 @@ class Assembler:
                 cells.values[slot] = None
                 cells.problems.append((slot, f"gave {kind_of(value)}; the {name} must be text"))
 
-    def _encode_within(self, limit: int, cells: Cells) -> tuple[bytes, list[SlotKey]]:
-        strikes: list[SlotKey] = []
+    def _encode_within(self, budget: Budget, cells: Cells) -> bytes:
         while True:
             try:
                 body = self._encode(_resolve(self._plan.layout, cells.values))
                 too_deep = _may_be_too_deep(body) and any(map(_is_too_deep, cells.values))
-                if len(body) <= limit and not too_deep:
-                    return body, strikes
+                if len(body) <= budget.largest and not too_deep:
+                    budget.spend(len(body))
+                    return body
             except RecursionError:
                 pass
-            strikes.append(self._remove_largest(cells, limit))
+            budget.strikes.append(self._remove_largest(cells, budget.largest))
 
     def _remove_largest(self, cells: Cells, limit: int) -> SlotKey:
         sizes = [self._size(value) for value in cells.values]
@@ -183,8 +186,9 @@ def _is_too_deep(value: Value) -> bool:
 
 def _resolve(layout: Value, values: list[Value]) -> Value:
     kind = type(layout)
+    if kind is dict:
+        # Most leaves are slots; a call for each of them is what this function would mostly cost.
+        return {key: values[entry] if type(entry) is int else _resolve(entry, values) for key, entry in layout.items()}
     if kind is int:
         return values[layout]
-    if kind is dict:
-        return {key: _resolve(entry, values) for key, entry in layout.items()}
     return [_resolve(entry, values) for entry in layout] if kind is list else None

@@ -6,7 +6,8 @@ entity, when it is the selector, the identifier or the blueprint) and gets a str
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from stageport.mapping.chunks import Chunk
 from stageport.mapping.frames import Begun, Check, Checked, MapSources, Request, SlotKey, StepSources, Traced
@@ -60,17 +61,31 @@ class ChunkRunner:
         if process is not None:
             await process.close()
 
-    async def _ask(self, request: Request, *, resources: tuple[int, ...] = ()) -> AsyncIterator[Heard]:
+    async def _ask(self, request: Request, *, resources: tuple[int, ...] = ()) -> AsyncGenerator[Heard, None]:
         if self._process is None:
             self._process = await WorkerProcess.start(self._limits)
-        async for answer in self._process.ask(request, plans=self._book.plans(resources)):
-            yield answer
+        async with aclosing(self._process.ask(request, plans=self._book.plans(resources))) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _converse(self, chunk: Chunk, request: Request, step: "_Step") -> None:
+        """Take the answers to a request, until it is done or an expression is set aside meanwhile.
+
+        In the latter case the worker is replaced by one that knows it.
+        """
+        async with aclosing(self._ask(request, resources=chunk.resources)) as answers:
+            async for answer in answers:
+                step.hear(answer)
+                if self._take(chunk, answer) and chunk.remaining:
+                    break
+            else:
+                return
+        await self.close()
 
     async def _run_fast(self, chunk: Chunk) -> None:
-        request = MapSources(chunk.resources, chunk.remaining, chunk.told)
         try:
-            async for answer in self._ask(request, resources=chunk.resources):
-                self._take(chunk, answer)
+            while chunk.remaining:
+                await self._converse(chunk, MapSources(chunk.resources, chunk.remaining, chunk.told), _Step())
         except WorkerDiedError:
             await self.close()
 
@@ -79,48 +94,56 @@ class ChunkRunner:
         skip: list[tuple[int, int, str]] = []
         unnamed = 0
         while chunk.remaining and unnamed < UNNAMED_DEATHS:
-            step = _Step(before=len(chunk.mapped))
-            try:
-                await self._step(chunk, step, skip)
-            except WorkerDiedError as death:
-                await self.close()
-                if len(chunk.mapped) > step.before:
-                    skip, unnamed = [], 0
-                if step.begun is None:
-                    unnamed += 1
-                else:
-                    skip.append((*step.begun, str(death)))
-                    self._book.strike(step.begun, cause=str(death), ref=chunk.remaining[0][0])
+            step, before = _Step(), len(chunk.mapped)
+            death = await self._step(chunk, step, skip)
+            if len(chunk.mapped) > before:
+                skip, unnamed = [], 0
+            if death and step.begun:
+                skip.append((*step.begun, death))
+                self._book.strike(step.begun, cause=death, ref=chunk.remaining[0][0])
+            elif death:
+                unnamed += 1
         if chunk.remaining:
             _give_up(chunk)
 
-    async def _step(self, chunk: Chunk, step: "_Step", skip: list[tuple[int, int, str]]) -> None:
+    async def _step(self, chunk: Chunk, step: "_Step", skip: list[tuple[int, int, str]]) -> str:
+        """Try once; returns what the worker died of, empty when it lives."""
         chunk.traced.clear()
         request = StepSources(chunk.resources, chunk.remaining, chunk.told, tuple(skip), chunk.trace)
-        async for answer in self._ask(request, resources=chunk.resources):
-            if isinstance(answer, Begun):
-                step.begun = (answer.resource, answer.slot)
-            elif isinstance(answer, MappedPage):
-                step.begun = None
-            self._take(chunk, answer)
+        try:
+            await self._converse(chunk, request, step)
+        except WorkerDiedError as death:
+            await self.close()
+            return str(death)
+        return ""
 
-    def _take(self, chunk: Chunk, answer: Heard) -> None:
-        if isinstance(answer, MappedPage):
-            chunk.mapped += answer.sources
-            self._problems.update(answer.untold)
-            self._problems.update((told.resource, told.field) for source in answer.sources for told in source.problems)
-            for key in answer.strikes:
-                self._book.strike(key, cause="gave more than may be kept", ref=answer.sources[-1].ref)
-        elif isinstance(answer, Traced):
+    def _take(self, chunk: Chunk, answer: Heard) -> bool:
+        """Keep what an answer holds; returns whether an expression is set aside for it."""
+        if isinstance(answer, Traced):
             chunk.traced.append(answer)
+        if not isinstance(answer, MappedPage):
+            return False
+        chunk.mapped += answer.sources
+        self._problems.update(answer.untold)
+        self._problems.update((told.resource, told.field) for source in answer.sources for told in source.problems)
+        ref = answer.sources[-1].ref
+        changes = [self._book.strike(key, cause="gave more than may be kept", ref=ref) for key in answer.strikes]
+        changes += [self._book.spend_time(key, seconds, ref=ref) for key, seconds in answer.slow.items()]
+        return any(changes)
 
 
 class _Step:
-    """How far one attempt got: the slot that was announced last, and the answers there were before."""
+    """Which slot was announced last and is not answered yet."""
 
-    def __init__(self, *, before: int) -> None:
-        self.before = before
+    def __init__(self) -> None:
         self.begun: SlotKey | None = None
+
+    def hear(self, answer: Heard) -> None:
+        """Follow an answer."""
+        if isinstance(answer, Begun):
+            self.begun = (answer.resource, answer.slot)
+        elif isinstance(answer, MappedPage):
+            self.begun = None
 
 
 def _give_up(chunk: Chunk) -> None:

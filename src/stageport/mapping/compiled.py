@@ -26,6 +26,8 @@ class Clock:
     def __init__(self, seconds: float) -> None:
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         self._seconds = seconds
+        self.slow = seconds / 8
+        """From how many seconds on an evaluation counts as slow."""
 
     def start(self, *, share: float = 1.0) -> None:
         """Give the next evaluation its time, or a share of it."""

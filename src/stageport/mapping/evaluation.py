@@ -5,6 +5,7 @@ something failed outside the slots, when a fatal expression is sought, and when 
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 
 from stageport.mapping.assembly import Assembler, Budget, Cells, kind_of
 from stageport.mapping.compiled import FAILURES, Clock, CompiledResource, message_of
-from stageport.mapping.frames import NO_SLOT, SELECTOR_SLOT, ResourcePlan, SlotKey, WireProblem, WireSource
+from stageport.mapping.frames import NO_SLOT, SELECTOR_SLOT, ResourcePlan, WireProblem, WireSource
 from stageport.mapping.program import jq_text
 
 Value = Any
@@ -70,17 +71,17 @@ class ResourceMapper:
     def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock, heartbeat: Callable[[], None]) -> None:
         self._plan = plan
         self._heartbeat = heartbeat
+        self._clock = clock
         self._compiled = CompiledResource(plan, marker=marker, clock=clock)
         self._assembler = Assembler(self._compiled)
 
-    def map_into(self, answer: WireSource, raw: str, *, stepper: Stepper | None, budget: Budget) -> list[SlotKey]:
-        """Map one source entity, adding to its answer; returns the slots that gave more than may be kept."""
-        strikes: list[SlotKey] = []
+    def map_into(self, answer: WireSource, raw: str, *, stepper: Stepper | None, budget: Budget) -> None:
+        """Map one source entity, adding to its answer."""
         size = 0
         try:
-            for item, text in enumerate(self._texts(answer, raw, stepper)):
-                cells = self._cells(text, item=item, stepper=stepper)
-                strikes += self._assembler.answer(answer, cells, text, budget=budget)
+            for item, text in enumerate(self._texts(answer, raw, stepper, budget)):
+                cells = self._cells(text, item=item, stepper=stepper, budget=budget)
+                self._assembler.answer(answer, cells, text, budget=budget)
                 if item:
                     self._heartbeat()
                     size += len(answer.targets[-1].body) if answer.targets else 0
@@ -89,13 +90,12 @@ class ResourceMapper:
             answer.errors += 1
             answer.targets.clear()
             self._note(answer, self._plan.items_slot, str(error))
-            strikes.append((self._plan.index, self._plan.items_slot))
+            budget.strikes.append((self._plan.index, self._plan.items_slot))
         except Skipped:
             answer.filtered_out += 1
         except FAILURES as error:
             answer.errors += 1
             self._note(answer, SELECTOR_SLOT, f"the source entity cannot be mapped: {message_of(error)}")
-        return strikes
 
     def _limit_items(self, count: int, size: int) -> None:
         if count >= MOST_ITEMS:
@@ -103,7 +103,7 @@ class ResourceMapper:
         if size > LARGEST_SOURCE:
             raise TooManyItemsError(f"gave items of more than {LARGEST_SOURCE} bytes in all")
 
-    def _texts(self, answer: WireSource, raw: str, stepper: Stepper | None) -> Iterable[str]:
+    def _texts(self, answer: WireSource, raw: str, stepper: Stepper | None, budget: Budget) -> Iterable[str]:
         """Return what the programs take in: the source entity, or one copy of it for each of its items."""
         wrapped = f'{{"id":{jq_text(answer.ref)},"e":{raw}}}'
         slot = self._plan.items_slot
@@ -118,10 +118,12 @@ class ResourceMapper:
             return ()
         if stepper:
             stepper.announce(self._plan.index, slot)
-        return self._expand(answer, wrapped, raw, stepper)
-
-    def _expand(self, answer: WireSource, wrapped: str, raw: str, stepper: Stepper | None) -> Iterable[str]:
+        begun = time.thread_time()
         outputs = self._compiled.run_items(wrapped)
+        self._count_time(slot, begun, budget)
+        return self._expand(answer, outputs, raw, stepper)
+
+    def _expand(self, answer: WireSource, outputs: list[Value], raw: str, stepper: Stepper | None) -> Iterable[str]:
         if not outputs:
             raise Skipped
         items, error = outputs[0], self._compiled.error_in(outputs[0])
@@ -138,36 +140,48 @@ class ResourceMapper:
         name = self._plan.items_name
         return (msgspec.json.encode({**document, name: item}).decode() for item in items)
 
-    def _cells(self, text: str, *, item: int, stepper: Stepper | None) -> Cells:
-        if stepper is not None:
-            return self._step_through(text, item=item, stepper=stepper)
-        if SELECTOR_SLOT in self._compiled.dead:
-            return self._step_through(text, item=item, stepper=Stepper())
+    def _cells(self, text: str, *, item: int, stepper: Stepper | None, budget: Budget) -> Cells:
+        if stepper is not None or SELECTOR_SLOT in self._compiled.dead:
+            return self._step_through(text, item=item, stepper=stepper or Stepper(), budget=budget)
+        begun = time.thread_time()
         try:
             values = self._compiled.run_together(text)
         except FAILURES:
             # Something outside the slots, such as a value nested too deeply for Python. Singly it costs its field.
-            return self._step_through(text, item=item, stepper=Stepper())
+            return self._step_through(text, item=item, stepper=Stepper(), budget=budget)
+        if time.thread_time() - begun > self._clock.slow:
+            # Once more, one by one, to see which of them it was.
+            return self._step_through(text, item=item, stepper=Stepper(), budget=budget)
         cells = Cells(len(self._plan.fields))
         for slot, value in values.items():
-            self._put(cells, slot, value)
+            if type(value) is dict or slot == SELECTOR_SLOT:
+                self._put(cells, slot, value)
+            else:
+                cells.values[slot] = value
         if cells.values[SELECTOR_SLOT] is True:
             for slot in self._compiled.dead:
                 self._put_dead(cells, slot, stepper)
         return cells
 
-    def _step_through(self, text: str, *, item: int, stepper: Stepper) -> Cells:
+    def _step_through(self, text: str, *, item: int, stepper: Stepper, budget: Budget) -> Cells:
         cells = Cells(len(self._plan.fields))
         for slot in range(len(self._plan.fields)):
             if slot == self._plan.items_slot:
                 continue
             known = len(cells.problems)
+            begun = time.thread_time()
             self._step(cells, slot, text, stepper)
+            self._count_time(slot, begun, budget)
             error = cells.problems[known][1] if len(cells.problems) > known else ""
             stepper.trace(self._plan.index, item, slot, value=cells.values[slot], error=error)
             if cells.values[SELECTOR_SLOT] is not True and not stepper.sees_all:
                 break
         return cells
+
+    def _count_time(self, slot: int, begun: float, budget: Budget) -> None:
+        spent = time.thread_time() - begun
+        if spent > self._clock.slow / 2:
+            budget.spend_time((self._plan.index, slot), spent)
 
     def _step(self, cells: Cells, slot: int, text: str, stepper: Stepper) -> None:
         if slot in self._compiled.dead or stepper.why_skipped(self._plan.index, slot):
@@ -227,14 +241,13 @@ class SourceMapper:
 
     def map_source(
         self, ref: str, raw: bytes, *, resources: Sequence[int], budget: Budget, stepper: Stepper | None = None
-    ) -> tuple[WireSource, list[SlotKey]]:
-        """Map one source entity; also returns the slots that gave more than may be kept."""
+    ) -> WireSource:
+        """Map one source entity."""
         answer = WireSource(ref)
-        strikes: list[SlotKey] = []
         text = raw.decode("utf-8", "replace")
         for index in resources:
-            strikes += self._resources[index].map_into(answer, text, stepper=stepper, budget=budget)
-        return answer, strikes
+            self._resources[index].map_into(answer, text, stepper=stepper, budget=budget)
+        return answer
 
 
 def _enriched(raw: str, ref: str) -> Value:

@@ -122,12 +122,14 @@ class Mapped(msgspec.Struct, frozen=True, array_like=True, tag="mapped"):
     """The next source entities are mapped.
 
     ``strikes`` are slots that gave more than may be kept; ``untold`` counts the problems of each (resource, field)
-    that are left out, because the same field failed on many source entities before.
+    that are left out, because the same field failed on many source entities before; ``slow`` are the CPU seconds of
+    slots that took long.
     """
 
     sources: list[WireSource]
     strikes: tuple[SlotKey, ...] = ()
     untold: dict[tuple[int, str], int] = {}
+    slow: dict[SlotKey, float] = {}
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True, tag="begun"):

@@ -24,7 +24,11 @@ SHADOW: Final = (
 _STRING: Final = r'"[^"\\]*"'
 _PATH: Final = rf"(?:\.[A-Za-z_][A-Za-z0-9_]*|\.?\[{_STRING}\])(?:\.[A-Za-z_][A-Za-z0-9_]*|\[{_STRING}\])*"
 _LITERAL: Final = re.compile(_STRING)
-_ONE_OUTPUT: Final = re.compile(rf"\s*{_PATH}(?:\s*//\s*(?:{_PATH}|{_STRING}))*\s*")
+_CONSTANT: Final = rf"(?:{_STRING}|\d+|true|false|null)"
+_ALTERNATIVES: Final = rf"{_PATH}(?:\s*//\s*(?:{_PATH}|{_CONSTANT}))*"
+_SCALAR: Final = re.compile(rf"\s*(?:{_ALTERNATIVES}|{_PATH}\s*(?:==|!=)\s*{_CONSTANT})\s*")
+_REST: Final = re.compile(rf"(?:\[\d+\]|\s*\|\s*(?:length|sort|unique|add|first|last|\.\[\d+\]|join\({_STRING}\)))*\s*")
+_TOKEN: Final = re.compile(rf"{_STRING}|[\[\]]|[^\[\]\"]+")
 
 LEAD: Final = "def __lead: .; "
 """Stands before an expression that is compiled on its own: after a definition, jq refuses import, include, module."""
@@ -56,7 +60,26 @@ def slot(expression: str, *, marker: str) -> str:
     if _LITERAL.fullmatch(expression):
         return expression
     guarded = f"(try ({expression}\n\n) catch {{{jq_text(marker)}: .}})"
-    return guarded if _ONE_OUTPUT.fullmatch(expression) else f"first({guarded}, null)"
+    return guarded if gives_one(expression) else f"first({guarded}, null)"
+
+
+def gives_one(expression: str) -> bool:
+    """Tell whether an expression plainly gives one output or an error, whatever the input.
+
+    That is so for paths with fallbacks, their comparison with a constant, and an array with what is made of it as a
+    whole. Of everything else nothing is claimed.
+    """
+    if _SCALAR.fullmatch(expression):
+        return True
+    text = expression.lstrip()
+    if not text.startswith("[") or "#" in text or "\\" in text:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += {"[": 1, "]": -1}.get(token[0], 0)
+        if depth == 0:
+            return _REST.fullmatch(text, token.end()) is not None
+    return False
 
 
 def as_text(expression: str) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Sequence
 from typing import Any, Final
 
 import jq
@@ -25,7 +24,6 @@ from stageport.mapping.frames import (
     Prepare,
     Ready,
     Request,
-    SlotKey,
     StepSources,
     Traced,
     WireSource,
@@ -46,34 +44,36 @@ class Outbox:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._sources: list[WireSource] = []
-        self._strikes: list[SlotKey] = []
+        self._budget = Budget(given=0)
         self._bytes = 0
         self._since = time.monotonic()
         self._allowance = 0
         self._problems: dict[tuple[int, str], int] = {}
         self._untold: dict[tuple[int, str], int] = {}
 
-    def begin(self, *, told: int) -> None:
-        """Begin the answer to a request; of one field so many problems are told."""
-        self._allowance = told
+    def begin(self, request: MapSources | StepSources) -> Budget:
+        """Begin the answer to a request; returns what it may hold."""
+        self._allowance = request.told
         self._problems = {}
+        self._budget = Budget(given=sum(len(raw) for _, raw in request.sources))
+        return self._budget
 
-    def add(self, source: WireSource, strikes: Sequence[SlotKey]) -> None:
+    def add(self, source: WireSource) -> None:
         """Gather one mapped source entity; what it holds is sent when enough has come together."""
         if source.problems:
             self._count_problems(source)
         self._sources.append(source)
-        self._strikes += strikes
         self._bytes += sum(len(target.body) for target in source.targets)
         full = len(self._sources) >= FLUSH_SOURCES or self._bytes >= FLUSH_BYTES
-        if full or strikes or time.monotonic() - self._since >= FLUSH_SECONDS:
+        if full or self._budget.strikes or time.monotonic() - self._since >= FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Send what has been gathered."""
         if self._sources:
-            self.send(Mapped(self._sources, tuple(self._strikes), self._untold))
-        self._sources, self._strikes, self._untold, self._bytes, self._since = [], [], {}, 0, time.monotonic()
+            self.send(Mapped(self._sources, tuple(self._budget.strikes), self._untold, self._budget.slow))
+            self._budget.strikes, self._budget.slow = [], {}
+        self._sources, self._untold, self._bytes, self._since = [], {}, 0, time.monotonic()
 
     def show_life(self) -> None:
         """Say something when nothing has been said for a while."""
@@ -151,22 +151,20 @@ class Worker:
                     self._out.send(self._check(expression))
                 self._out.finish()
             case MapSources():
-                self._out.begin(told=request.told)
-                budget = _budget(request)
+                budget = self._out.begin(request)
                 for ref, raw in request.sources:
-                    self._out.add(*self._mapper.map_source(ref, raw, resources=request.resources, budget=budget))
+                    self._out.add(self._mapper.map_source(ref, raw, resources=request.resources, budget=budget))
                 self._out.finish()
             case StepSources():
-                self._out.begin(told=request.told)
                 self._step(request)
                 self._out.finish()
 
     def _step(self, request: StepSources) -> None:
-        skip, budget = request.skip, _budget(request)
+        skip, budget = request.skip, self._out.begin(request)
         for ref, raw in request.sources:
             stepper = Stepper(announce=self._announce, trace=self._trace if request.trace else None, skip=skip)
             mapped = self._mapper.map_source(ref, raw, resources=request.resources, budget=budget, stepper=stepper)
-            self._out.add(*mapped)
+            self._out.add(mapped)
             self._out.flush()
             skip = ()
 
@@ -174,7 +172,10 @@ class Worker:
         self._out.send(Begun(resource, slot))
 
     def _trace(self, resource: int, item: int, slot: int, value: Any, error: str) -> None:
-        encoded = msgspec.json.encode(value)
+        try:
+            encoded = msgspec.json.encode(value)
+        except RecursionError:
+            encoded, error = b"null", error or "gave a value nested too deeply to be shown"
         if len(encoded) > LARGEST_TRACE:
             encoded = msgspec.json.encode(encoded[:LARGEST_TRACE].decode("utf-8", "ignore") + "…")
         self._out.send(Traced(resource, item, slot, None if error else encoded, error))
@@ -196,7 +197,3 @@ class Worker:
         if error is None:
             return Checked()
         return Checked(error.message, error.line, error.column, error.hint)
-
-
-def _budget(request: MapSources | StepSources) -> Budget:
-    return Budget(given=sum(len(raw) for _, raw in request.sources))

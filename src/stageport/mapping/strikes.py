@@ -9,6 +9,7 @@ from stageport.mapping.document import MappingDocument
 from stageport.mapping.frames import ResourcePlan, SlotKey
 from stageport.mapping.layout import PlannedResource, Slot, plan_document
 from stageport.mapping.reading import Path, path_text
+from stageport.mapping.worker_process import Limits
 from stageport.model.errors import ExpressionError
 from stageport.model.events import Listener, Noticed
 
@@ -19,13 +20,14 @@ Where = Callable[[Path], str]
 class ExpressionBook:
     """The plans of all resources, and what was learnt of their expressions."""
 
-    def __init__(self, document: MappingDocument, *, strikes: int, listener: Listener, where: Where) -> None:
+    def __init__(self, document: MappingDocument, *, limits: Limits, listener: Listener, where: Where) -> None:
         self._planned = plan_document(document)
         self._plans = [planned.plan for planned in self._planned]
-        self._limit = strikes
+        self._limits = limits
         self._listener = listener
         self._where = where
         self._strikes: Counter[SlotKey] = Counter()
+        self._seconds: dict[SlotKey, float] = {}
 
     @property
     def planned(self) -> tuple[PlannedResource, ...]:
@@ -54,22 +56,41 @@ class ExpressionBook:
         reasons = {**plan.uncompiled, slot: f"does not compile: {error.message}{place}"}
         self._plans[index] = msgspec.structs.replace(plan, uncompiled=reasons)
 
-    def strike(self, key: SlotKey, *, cause: str, ref: str) -> None:
-        """Count that an expression had to be stopped; when that happened too often, set it aside and say so."""
+    def strike(self, key: SlotKey, *, cause: str, ref: str) -> bool:
+        """Count that an expression had to be stopped; when that happened too often, set it aside and say so.
+
+        Returns whether it has just been set aside.
+        """
         self._strikes[key] += 1
+        enough = self._strikes[key] >= self._limits.strikes
+        return enough and self._set_aside(key, why=f"{cause} {self._strikes[key]} times", ref=ref)
+
+    def spend_time(self, key: SlotKey, seconds: float, *, ref: str) -> bool:
+        """Count the time of slow evaluations; when an expression took too much of it, set it aside and say so.
+
+        Returns whether it has just been set aside.
+        """
+        self._seconds[key] = spent = self._seconds.get(key, 0.0) + seconds
+        return spent > self._limits.slow_seconds and self._set_aside(
+            key, why=f"took {spent:.0f} s of CPU time in evaluations that were too slow", ref=ref
+        )
+
+    def _set_aside(self, key: SlotKey, *, why: str, ref: str) -> bool:
         index, slot = key
         plan = self._plans[index]
-        if self._strikes[key] < self._limit or slot in plan.aside:
-            return
-        reason = f"set aside for the rest of the run: it {cause} {self._strikes[key]} times"
+        if slot in plan.aside:
+            return False
+        reason = f"set aside for the rest of the run: it {why}"
         self._plans[index] = msgspec.structs.replace(plan, aside={**plan.aside, slot: reason})
         self._listener(
             Noticed("warning", f"{self.name(key)} is {reason}, last on {ref}; mend the expression: {self._quote(key)}")
         )
+        return True
 
     def forgive(self) -> None:
         """Take back into use what was set aside."""
         self._strikes.clear()
+        self._seconds.clear()
         self._plans = [msgspec.structs.replace(plan, aside={}) if plan.aside else plan for plan in self._plans]
 
     def _quote(self, key: SlotKey) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,11 +43,13 @@ class Limits:
     """What expressions may use before they are stopped.
 
     ``cpu_seconds`` are for all expressions of a resource on one item together, and half of it for each alone.
+    Evaluations that take long though not so long (an eighth) may come to ``slow_seconds`` for one expression.
     ``stall_seconds`` of wall time may pass without a word from a worker. An expression that was stopped ``strikes``
     times is set aside for the rest of the run. ``told_problems`` of one field are told for each page.
     """
 
     cpu_seconds: float = 2.0
+    slow_seconds: float = 60.0
     stall_seconds: float = 15.0
     memory_bytes: int = 256 << 20
     strikes: int = 3
@@ -62,6 +64,7 @@ class MappedPage(msgspec.Struct, frozen=True, array_like=True, tag="mapped"):
     sources: list[MappedSource]
     strikes: tuple[SlotKey, ...] = ()
     untold: dict[tuple[int, str], int] = {}
+    slow: dict[SlotKey, float] = {}
 
 
 Heard = Ready | Checked | MappedPage | Begun | Traced | Done | Broken
@@ -118,7 +121,7 @@ class WorkerProcess:
         """The process id."""
         return self._process.pid
 
-    async def ask(self, request: Request, *, plans: tuple[ResourcePlan, ...] = ()) -> AsyncIterator[Heard]:
+    async def ask(self, request: Request, *, plans: tuple[ResourcePlan, ...] = ()) -> AsyncGenerator[Heard, None]:
         """Send a request and yield the answers up to and with ``Done``; plans that the worker lacks go first.
 
         Raises:

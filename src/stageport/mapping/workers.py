@@ -69,7 +69,7 @@ class WorkerPool:
         self.document = document
         self.faults: tuple[ExpressionFault, ...] = ()
         self._limits = limits or Limits()
-        self._book = ExpressionBook(document, strikes=self._limits.strikes, listener=listener, where=where or _nowhere)
+        self._book = ExpressionBook(document, limits=self._limits, listener=listener, where=where or _nowhere)
         self._problems: Counter[tuple[int, str]] = Counter()
         self._queue = ChunkQueue()
         self._runners = [

@@ -5,7 +5,7 @@ import pytest
 
 from stageport.mapping.expressions import LONGEST, compile_error, rewrite_quotes, unusable
 from stageport.mapping.layout import plan_resource, simple_path
-from stageport.mapping.program import LEAD, resource_program, slot
+from stageport.mapping.program import LEAD, gives_one, resource_program, slot
 from stageport.mapping.resource import EntityMapping, Items, Resource, SearchQuery, SearchRule, Selector
 
 
@@ -80,7 +80,35 @@ def test_the_hint_for_single_quotes_is_given_where_they_are_left() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ['"a"', ".a", '.a["b"].c', '.a // "b"', ".a // .b.c", ' .["x"] ', "[.a]", "1, 2"]
+    ("expression", "one"),
+    [
+        (".a.b // .c // null", True),
+        ('.a == "x"', True),
+        ("[.a[] | select(.b)]", True),
+        ('[.a["]"]] | length', True),
+        ("[.a][0]", True),
+        ("[[.a], [.b]] | add | .[0]", True),
+        ("[.a], [.b]", False),
+        ("[.a] | .[]", False),
+        ("[.a][]", False),
+        ("[.a]?", False),
+        ("[.a] # ]", False),
+        ('["\\(.a, .b)"]', False),
+        ("[.a", False),
+        (".a[]", False),
+        (".a, .b", False),
+        (".a == .b", False),
+        (".a // empty", False),
+        ("[.a] | first(.[])", False),
+    ],
+)
+def test_nothing_is_claimed_of_what_may_give_several_outputs(expression: str, one: bool) -> None:
+    assert gives_one(expression) is one
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ['"a"', ".a", '.a["b"].c', '.a // "b"', ".a // .b.c", ' .["x"] ', "[.a]", "[.[]?][0]", '.a == "b"', "1, 2"],
 )
 def test_a_slot_gives_the_first_output_or_null_or_the_error(expression: str) -> None:
     program = jq.compile(f"[{slot(expression, marker='error')}]")

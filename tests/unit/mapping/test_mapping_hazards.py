@@ -297,6 +297,25 @@ async def test_huge_values_cost_their_field_and_the_parent_nothing() -> None:
     assert grown < 250 << 10, f"{grown} kB"
 
 
+async def test_an_expression_that_gives_too_much_is_set_aside_in_the_middle_of_a_page() -> None:
+    mapped = await map_sources(make_document(x='"x" * 9000000'), make_sources(100), limits=Limits())
+    messages = [source.problems[0].message for source in mapped if source.problems]
+    assert sum("9000002 bytes" in message for message in messages) == 3
+
+
+async def test_an_expression_that_is_always_slow_is_set_aside() -> None:
+    told: list[Event] = []
+    document = make_document(slow="[range(100000)] | add", ok=".kind")
+    limits = Limits(cpu_seconds=0.4, slow_seconds=0.3)
+    mapped = await map_sources(document, make_sources(60), limits=limits, told=told)
+    assert values(mapped[0]) == {"slow": 4999950000, "ok": "Component"}
+    assert values(mapped[-1]) == {"slow": None, "ok": "Component"}
+    (notice,) = told
+    assert isinstance(notice, Noticed)
+    assert "properties.slow of resource 0" in notice.message
+    assert "too slow" in notice.message
+
+
 async def test_too_many_items_are_an_error() -> None:
     document = make_document(make_resource(port={"itemsToParse": "[range(30000)]"}))
     (mapped,) = await map_sources(document, [make_source()], limits=Limits())
