@@ -18,6 +18,7 @@ from stageport.model.errors import LedgerError
 MEMORY = ":memory:"
 BUSY_SECONDS = 5.0
 """Long enough for a person's look into the file with another program, short enough for a pass."""
+COPY_MARK = ".copy-"
 COPIED_IN_MEMORY = 32 << 20
 """A copy of more bytes than these goes to a file, so that memory stays flat."""
 
@@ -145,7 +146,7 @@ class Database:
 def _passing_file(place: Path) -> Path:
     """Make an empty file beside another, where there is room and the right to write."""
     try:
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f"{place.name}.copy-")
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f"{place.name}{COPY_MARK}")
     except OSError as error:
         raise UnwritableLedgerError(f"The ledger ({place}) could not be copied: {error}.") from error
     os.close(handle)

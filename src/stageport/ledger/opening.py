@@ -5,6 +5,7 @@ mislead a pass: it is renamed, never deleted, and a new one begun. Where nothing
 ledger in memory; a ledger left over there would have missed what that pass writes, so it is set aside as well.
 """
 
+import glob
 import itertools
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stageport.ledger.database import Database
+from stageport.ledger.database import COPY_MARK, Database
 from stageport.ledger.faults import DamagedLedgerError, ForeignDatabaseError, UnusableLedgerError, UnwritableLedgerError
 from stageport.ledger.lock import LedgerLock
 from stageport.ledger.place import find_place, is_foreign, make_file, make_parent, make_private
@@ -85,6 +86,7 @@ def _misplaced(place: Path, reason: str) -> SettingsError:
 
 
 def _open_locked(place: Path, lock: LedgerLock, *, owner: tuple[str, str], now: Callable[[], datetime]) -> OpenedLedger:
+    _clear_copies(place)
     try:
         database, messages = _open_or_replace(place, owner, now=now)
     except (UnwritableLedgerError, OSError) as error:
@@ -101,6 +103,13 @@ def _open_locked(place: Path, lock: LedgerLock, *, owner: tuple[str, str], now: 
         lock.release()
 
     return OpenedLedger(SqliteLedger(database, release=release), place, messages)
+
+
+def _clear_copies(place: Path) -> None:
+    """Remove what a process left that was killed while it copied; the lock says that nobody is copying now."""
+    for left in place.parent.glob(f"{glob.escape(place.name)}{COPY_MARK}*"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def _open_or_replace(

@@ -422,3 +422,11 @@ def test_a_large_scratch_lies_beside_the_ledger_without_a_name(filled: Path, mon
     assert len(ledger.sources(REFS)) == len(scratch.sources(REFS)) + 500
     scratch.close()
     ledger.close()
+
+
+def test_copies_that_a_killed_process_left_are_cleared_away(filled: Path) -> None:
+    left, other = (filled.with_name(name) for name in (f"{filled.name}.copy-x1y2", "other.sqlite3.copy-x1y2"))
+    left.touch()
+    other.touch()
+    opened(filled).ledger.close()
+    assert (left.exists(), other.exists()) == (False, True)

@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_nowhere_to_write(tmp_path: Path) -> None:
 def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "stageport").symlink_to(tmp_path / "theirs")
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        find_place(IDENTITY, environ={}, last_resort=tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "stageport").mkdir()
+    os.chown(tmp_path / "stageport", 65534, 65534)
     with pytest.raises(PermissionError, match="belongs to somebody else"):
         find_place(IDENTITY, environ={}, last_resort=tmp_path)
 
