@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 from stageport.cli.blueprint_input import Basis
 from stageport.mapping.compiling import compile_remarks
-from stageport.mapping.document import parse_mapping
 from stageport.mapping.lint import Level, Remark, lint_keys, lint_resource
 from stageport.mapping.reading import Path, path_text
 from stageport.mapping.repair import repair_resource
 from stageport.mapping.resource import Resource
 from stageport.model.entities import Json
-from stageport.model.errors import MappingError
 from stageport.plan.review import review_required, review_resource
 
 
@@ -65,12 +63,9 @@ def _entries(config: Json) -> list[Json]:
 def _resources(config: Json) -> Iterator[tuple[int, Resource]]:
     """Yield the resources, each on its own; of one with faults, what is right about it."""
     for index, entry in enumerate(_entries(config)):
-        try:
-            yield index, parse_mapping({"resources": [entry]}).resources[0]
-        except MappingError as error:
-            repaired = repair_resource(entry, [fault.path[2:] for fault in error.faults])
-            if repaired is not None:
-                yield index, repaired
+        resource = repair_resource(entry)
+        if resource is not None:
+            yield index, resource
 
 
 def _whole(config: Json) -> Iterator[Remark]:

@@ -82,7 +82,8 @@ def _culprit(failure: SlotTrace, cuts: Sequence[Cut], errors: Mapping[str, str])
         return None
     before = usable[first - 1][0].end if first else 0
     end = usable[first][0].end
-    return Span(_past_joints(failure.slot.expression, before, end), end)
+    start = _past_joints(failure.slot.expression, before, end)
+    return Span(start, _with_closers(failure.slot.expression, start, end))
 
 
 def _past_joints(expression: str, start: int, end: int) -> int:
@@ -91,6 +92,19 @@ def _past_joints(expression: str, start: int, end: int) -> int:
         if start <= token.start < end and token.text not in {"|", ",", ";", "(", "then", "else"}:
             return token.start
     return start
+
+
+def _with_closers(expression: str, start: int, end: int) -> int:
+    """Return the end of a part with the brackets that close those opened in it."""
+    opened = 0
+    for token in tokens_of(expression):
+        if token.start >= start:
+            opened += (token.kind is Kind.OPEN) - (token.kind is Kind.CLOSE)
+        if token.start >= end:
+            if opened < 0 or token.kind is not Kind.CLOSE:
+                return end
+            end = token.end
+    return end
 
 
 def cuts_of(expression: str) -> tuple[Cut, ...]:

@@ -60,6 +60,17 @@ _ASSIGNING: Final = frozenset(("|=", "//=", "+=", "-=", "*=", "/=", "%=", "="))
 _UNDECIDED: Final = frozenset(("//", ",", "?//", *_ASSIGNING))
 
 
+LONGEST_READ: Final = 8 * 1024
+DEEPEST_READ: Final = 50
+"""Longer or deeper expressions are not judged: nothing about them is plain."""
+
+
+def _read(expression: str) -> tuple[Token, ...]:
+    """Return the tokens of an expression; none when it is too long or too deep to be judged."""
+    tokens = tokens_of(expression) if len(expression) <= LONGEST_READ else ()
+    return tokens if max(depths_of(tokens), default=0) <= DEEPEST_READ else ()
+
+
 @dataclass(frozen=True, slots=True)
 class PathTerm:
     """A path such as ``.metadata.annotations["x"]``, at a place of the expression."""
@@ -100,21 +111,25 @@ def _continues(tokens: Sequence[Token], at: int) -> bool:
 
 def plain_path(expression: str) -> PathTerm | None:
     """Return the path that an expression wholly consists of."""
-    tokens = unwrapped(tokens_of(expression))
+    tokens = unwrapped(_read(expression))
     term = path_at(tokens, 0)
     return term if term is not None and len(term.tokens) == len(tokens) else None
 
 
 def unwrapped(tokens: Sequence[Token]) -> Sequence[Token]:
     """Take away parentheses around the whole."""
-    while len(tokens) > 1 and tokens[0].text == "(" and closing_index(tokens, 0) == len(tokens) - 1:
+    while len(tokens) > 1 and tokens[0].text == "(" and _closes_last(tokens):
         tokens = tokens[1:-1]
     return tokens
 
 
+def _closes_last(tokens: Sequence[Token]) -> bool:
+    return tokens[-1].text == ")" and closing_index(tokens, 0) == len(tokens) - 1
+
+
 def is_stream(expression: str) -> bool:
     """Tell whether an expression can give several outputs, of which only the first counts."""
-    tokens = tokens_of(expression)
+    tokens = _read(expression)
     words = {token.text for token in tokens if token.kind in {Kind.WORD, Kind.OPERATOR}}
     # What an assignment changes may be a stream, what it gives is one value.
     return not (words & _COLLECTING or words & _ASSIGNING or find_unbalanced(tokens)) and _streams(tokens)
@@ -149,7 +164,7 @@ def _is_postfix(tokens: Sequence[Token], index: int) -> bool:
 
 def type_of(expression: str) -> str | None:
     """Return the JSON type that an expression plainly gives, None when nobody can tell."""
-    tokens = tokens_of(expression)
+    tokens = _read(expression)
     if find_unbalanced(tokens):
         return None
     path = plain_path(expression)
@@ -198,7 +213,7 @@ def null_joins(expression: str) -> Iterator[Joint]:
 
     jq takes null plus text for the text alone: ``"system:" + .spec.system`` is ``"system:"`` without a system.
     """
-    tokens = tokens_of(expression)
+    tokens = _read(expression)
     asked = tuple(_asked(tokens))
     for joint in _joints(tokens):
         if joint.term.may_be_missing and not any(joint.term.text.startswith(text) for text in asked):
@@ -252,7 +267,7 @@ def _path_before(tokens: Sequence[Token], end: int) -> PathTerm | None:
 
 def missing_when(expression: str) -> str:
     """Say when an expression plainly gives nothing: ``.spec.id`` is missing; empty when nobody can tell."""
-    tokens = unwrapped(tokens_of(expression))
+    tokens = unwrapped(_read(expression))
     if any(token.text in {"//", "if", "try"} for token in tokens) or find_unbalanced(tokens):
         return ""
     stages = split_at(tokens, frozenset("|"))
@@ -267,7 +282,7 @@ def missing_when(expression: str) -> str:
 
 def root_paths(expression: str) -> Iterator[PathTerm]:
     """Yield the paths that are taken of the whole input: those with no ``|`` before them in any bracket around."""
-    tokens = tokens_of(expression)
+    tokens = _read(expression)
     piped = [False]
     for index, token in enumerate(tokens):
         if token.kind is Kind.CLOSE and len(piped) > 1:

@@ -71,7 +71,7 @@ def _tokens(expression: str) -> Iterator[Token]:
     at = 0
     while at < len(expression):
         if expression[at] == '"':
-            end = _string_end(expression, at)
+            end = _string_end(expression, at) or len(expression)
             yield Token(Kind.STRING, expression[at:end], at)
             at = end
             continue
@@ -83,32 +83,37 @@ def _tokens(expression: str) -> Iterator[Token]:
         at = found.end()
 
 
-def _string_end(expression: str, start: int) -> int:
-    """Return where a string ends, whatever is interpolated in it; the end of the text when it never does."""
-    at = start + 1
-    while at < len(expression):
-        if expression.startswith("\\(", at):
-            at = _interpolation_end(expression, at + 2)
-        elif expression[at] == "\\":
-            at += 2
-        elif expression[at] == '"':
-            return at + 1
-        else:
-            at += 1
-    return len(expression)
+def _string_end(expression: str, start: int) -> int | None:
+    """Return where a string ends, whatever is interpolated in it; None when it never does."""
+    return _end_of(expression, start + 1, opened='"')
 
 
 def _interpolation_end(expression: str, start: int) -> int:
-    depth, at = 1, start
+    return _end_of(expression, start, opened="(") or len(expression)
+
+
+def _end_of(expression: str, at: int, *, opened: str) -> int | None:
+    """Return where the string or the bracket ends that was opened before a place, None when it never does.
+
+    Strings hold expressions, which hold strings; a stack is kept instead of calls, for nobody bounds the depth.
+    """
+    stack = [opened]
     while at < len(expression):
-        if expression[at] == '"':
-            at = _string_end(expression, at)
+        character = expression[at]
+        in_string = stack[-1] == '"'
+        if in_string and character == "\\":
+            if expression.startswith("\\(", at):
+                stack.append("(")
+            at += 2
             continue
-        depth += {"(": 1, ")": -1}.get(expression[at], 0)
+        if character == ('"' if in_string else ")"):
+            stack.pop()
+        elif not in_string and character in '"(':
+            stack.append(character)
         at += 1
-        if depth == 0:
+        if not stack:
             return at
-    return len(expression)
+    return None
 
 
 def interpolations(string: Token) -> Iterator[tuple[str, int]]:
@@ -125,7 +130,7 @@ def interpolations(string: Token) -> Iterator[tuple[str, int]]:
 
 def is_finished(string: Token) -> bool:
     """Tell whether a string token has its closing quote."""
-    return len(string.text) > 1 and string.text.endswith('"') and not string.text.endswith('\\"')
+    return _string_end(string.text, 0) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What is right about a resource that has faults: so that one fault does not hide what else there is to say."""
 
 import copy
-from collections.abc import Sequence
 from typing import Final
 
 from stageport.mapping.document import parse_mapping
@@ -18,31 +17,35 @@ SUBSTITUTE: Final = {
 """What stands in for required keys that are missing: nothing about it is remarkable."""
 
 
-def repair_resource(entry: Json, faults: Sequence[Path]) -> Resource | None:
-    """Return a resource without what is wrong with it; None when nothing is left.
+ROUNDS: Final = 4
+"""What is left after one fault is removed can have the next: a search query without rules, and so on."""
 
-    ``faults`` are paths within the resource.
-    """
+
+def repair_resource(entry: Json) -> Resource | None:
+    """Return a resource without what is wrong with it; None when nothing is left."""
     if not isinstance(entry, dict):
         return None
     mended = copy.deepcopy(entry)
-    # Deepest first, and later items of a list before earlier ones, so that the paths stay true.
-    for path in sorted(faults, key=lambda path: (len(path), str(path)), reverse=True):
-        _remove(mended, path)
-    try:
-        return parse_mapping({"resources": [_filled(mended, SUBSTITUTE)]}).resources[0]
-    except MappingError:
-        return None
+    for _ in range(ROUNDS):
+        mended = _filled(mended, SUBSTITUTE)
+        try:
+            return parse_mapping({"resources": [mended]}).resources[0]
+        except MappingError as error:
+            # Later items of a list before earlier ones, and what is inside before what is around it.
+            for fault in sorted(error.faults, key=lambda fault: str(fault.path), reverse=True):
+                _remove(mended, fault.path[2:])
+    return None
 
 
 def _remove(value: Json, path: Path) -> None:
-    """Remove what a path leads to, or the search query around it."""
-    for step in path[:-1]:
+    """Remove what a path leads to; what is missing was needed, so that what lacks it is removed."""
+    for depth, step in enumerate(path):
         if not _has(value, step):
             return
+        if depth == len(path) - 1 or not _has(value[step], path[depth + 1]):
+            del value[step]
+            return
         value = value[step]
-    if path and _has(value, path[-1]):
-        del value[path[-1]]
 
 
 def _has(value: Json, step: str | int) -> bool:
