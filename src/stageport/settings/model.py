@@ -197,6 +197,9 @@ class Settings(Section):
     unreachable_timeout: float = Field(
         default=30, ge=0, description="Seconds to go on trying an address at which nothing has answered yet."
     )
+    delta_interval: float = Field(
+        default=15, ge=0, description="Seconds between two looks for changes in Backstage while running; 0 for none."
+    )
     ledger: str | None = Field(
         default=None,
         min_length=1,
@@ -206,6 +209,6 @@ class Settings(Section):
 
 
 OWN_SETTINGS = frozenset(
-    {"log_format", "page_size", "workers", "start_timeout", "unreachable_timeout", "ledger", "concurrency"}
+    {"log_format", "page_size", "workers", "start_timeout", "unreachable_timeout", "delta_interval", "ledger", "concurrency"}
 )
 """Top-level settings that Ocean does not have."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import uuid4
@@ -104,8 +104,16 @@ async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
         InterruptedPassError: the task was cancelled; Port was told ``aborted``.
         StageportError: the pass could not go on; Port was told ``failed`` where it could be told.
     """
+    return await run_grounded(around, await prepare(around, options), options)
+
+
+async def run_grounded(around: Surroundings, ground: Ground, options: PassOptions) -> Outcome:
+    """Run one pass on ground that was prepared before, and report its state to Port.
+
+    Raises:
+        InterruptedPassError, StageportError: as ``run_pass``.
+    """
     pass_id, started = options.new_id(), _stamp(options)
-    ground = await _prepare(around, options, started=started)
     try:
         await _report(around, "running", started=started, ended=None)
         outcome = await _run(around, ground, options, pass_id)
@@ -125,7 +133,24 @@ async def _find(around: Surroundings, options: PassOptions) -> Found:
     return await find_ground(around.integration, around.blueprints, initialize=options.initialize)
 
 
-async def _prepare(around: Surroundings, options: PassOptions, *, started: str) -> Ground:
+async def run_delta(around: Surroundings, ground: Ground, options: PassOptions) -> Outcome:
+    """Run one pass beside the resyncs that Port knows of: no report, and no request to Port unless something changed.
+
+    Raises:
+        StageportError: one of the catalogs could not be used.
+    """
+    quiet = replace(options, kind=PassKind.DELTA, send_examples=False)
+    return await _run(around, ground, quiet, options.new_id())
+
+
+async def prepare(around: Surroundings, options: PassOptions) -> Ground:
+    """Read the ground a pass stands on, and do what first start has to add.
+
+    Raises:
+        MappingError: the mapping document cannot be used; Port was told.
+        TargetError: Port could not be read, or refused a blueprint.
+    """
+    started = _stamp(options)
     try:
         found = await _find(around, options)
         return await prepare_ground(found, around.integration, around.blueprints, identity=options.identity)
@@ -136,9 +161,11 @@ async def _prepare(around: Surroundings, options: PassOptions, *, started: str) 
 
 
 async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_id: str) -> Outcome:
-    _start(around, ground, pass_id)
     scope = choose_scope(around.ledger, ground.document, options)
-    around.listener(Noticed("info", f"This pass is a {scope.kind.value}."))
+    if scope.kind is not PassKind.DELTA:
+        # Deltas come every few seconds, and have something to say only when they found something.
+        _start(around, ground, pass_id)
+        around.listener(Noticed("info", f"This pass is a {scope.kind.value}."))
     document = ground.document
     write = WriteOptions(
         merge=document.merge,

@@ -18,6 +18,7 @@ from stageport.model.fingerprint import digest_of, key_hash
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.decide import Decision, Sight, decide
+from stageport.plan.diff import is_search
 from stageport.plan.fold import fold_bodies
 from stageport.plan.order import related_keys
 from stageport.sync.findings import Findings
@@ -166,10 +167,10 @@ class Weigher:
             for target in one.targets:
                 if target.blueprint not in self._ground.blueprints:
                     self._block(one.ref, target)
-                elif target.key is None:
+                elif target.key is None and is_search(msgspec.json.decode(target.body)["identifier"]):
                     searching.append((one.ref, target))
                 else:
-                    found[one.ref].append((target.key, target))
+                    found[one.ref].append((target.key or _odd_key(target), target))
 
         async def search(place: tuple[SourceRef, TargetEntity]) -> None:
             ref, target = place
@@ -276,6 +277,12 @@ class Weigher:
             for ref, named in (await self._name(mapped)).items():
                 for key, target in named:
                     self._keep_body(bodies, self._names.name(ref, number), key, target)
+
+
+def _odd_key(target: TargetEntity) -> TargetKey:
+    """Name a target entity whose identifier is no text: Port will refuse it, and a person has to see which it was."""
+    identifier = msgspec.json.decode(target.body)["identifier"]
+    return TargetKey(target.blueprint, msgspec.json.encode(identifier).decode())
 
 
 def _is_settled(record: SourceRecord | None, digest: Fingerprint) -> bool:

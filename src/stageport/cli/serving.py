@@ -1,0 +1,106 @@
+"""What ``stageport run`` does with its settings: one pass for ONCE, else the service until a signal comes."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from stageport.cli.passes import load, show_outcome, work
+from stageport.cli.running import run_until_stopped
+from stageport.model.errors import SettingsError
+from stageport.model.exits import Exit
+from stageport.settings import Loaded, Settings
+from stageport.settings.listeners import (
+    ActionsOnlyListener,
+    KafkaListener,
+    OnceListener,
+    PollingListener,
+    WebhooksOnlyListener,
+)
+from stageport.sync.always import Always, Rhythm, Trigger
+from stageport.sync.polling import poll
+from stageport.sync.surroundings import Surroundings
+from stageport.telemetry.logs import log_listener
+from stageport.wiring import open_surroundings, pass_options
+
+MINUTE = 60.0
+
+
+def serve_by_settings(given: Mapping[str, object], *, config: Path | None) -> int:
+    """Load the settings and act by their event listener.
+
+    Raises:
+        StageportError: the settings are of no use, or waiting does not mend what is wrong.
+    """
+    loaded = load(given, config=config)
+    listener = loaded.settings.event_listener
+    if isinstance(listener, OnceListener):
+        outcome = work(loaded, quiet=not Console(stderr=True).is_terminal, release_deletes=False)
+        show_outcome(outcome, output="text")
+        return Exit(outcome.exit)
+    if isinstance(listener, KafkaListener):
+        raise SettingsError(
+            "The event listener KAFKA is not available yet.",
+            hint="Set OCEAN__EVENT_LISTENER__TYPE=POLLING: Port's Resync button and edits of the mapping work with it.",
+        )
+    run_until_stopped(_serve_and_reload(loaded, given, config=config))
+    return Exit.OK
+
+
+async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, config: Path | None) -> None:
+    """Serve; on SIGHUP, end the service in good order and begin it anew with settings read again."""
+    loop = asyncio.get_running_loop()
+    reload = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    log = structlog.get_logger()
+    while True:
+        service = asyncio.ensure_future(_serve(loaded.settings))
+        asked = asyncio.ensure_future(reload.wait())
+        try:
+            await asyncio.wait({service, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            if not service.done():
+                service.cancel()
+                await asyncio.wait({service})
+        if not reload.is_set():
+            service.result()
+            return
+        reload.clear()
+        try:
+            loaded = load(given, config=config)
+            log.info("settings were read again")
+        except SettingsError as error:
+            log.warning(f"The settings were not read again, the old ones stay: {error.message}")
+
+
+async def _serve(settings: Settings) -> None:
+    listener = log_listener()
+    async with open_surroundings(settings, listener) as around:
+        options, rhythm = pass_options(settings), rhythm_of(settings)
+        await Always(around, options, rhythm, triggers=triggers_of(settings, around)).run()
+
+
+def rhythm_of(settings: Settings) -> Rhythm:
+    """Return when passes happen by themselves."""
+    listener = settings.event_listener
+    minutes = settings.scheduled_resync_interval
+    on_start = not isinstance(listener, PollingListener) or listener.resync_on_start
+    idle = isinstance(listener, ActionsOnlyListener)
+    return Rhythm(
+        delta=0.0 if idle else settings.delta_interval,
+        scheduled=None if minutes is None else minutes * MINUTE,
+        on_start=on_start,
+        resyncs=listener.should_resync and not isinstance(listener, WebhooksOnlyListener | ActionsOnlyListener),
+    )
+
+
+def triggers_of(settings: Settings, around: Surroundings) -> list[Trigger]:
+    """Return what else asks for passes."""
+    chosen = settings.event_listener
+    if isinstance(chosen, PollingListener) and chosen.should_resync:
+        return [lambda always: poll(always, around.integration, interval=chosen.interval, sleep=asyncio.sleep)]
+    return []

@@ -1,0 +1,220 @@
+"""The always-on service: triggers ask for passes, one worker runs them, one after the other.
+
+A pass that fails is tried again after a while that grows; what went wrong is said when it is new, not every time.
+Between resyncs the live delta looks every few seconds for what changed in Backstage, on the mapping and the blueprints
+that the last resync found, so that it asks Port nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from stageport.mapping.document import MappingDocument
+from stageport.model.entities import MappedSource, SourceEntity
+from stageport.model.errors import InterruptedPassError, StageportError, TargetRefusedError
+from stageport.model.events import Noticed, PassEnded
+from stageport.model.exits import Exit
+from stageport.plan.plan import RELEASABLE
+from stageport.sync.asks import Asks
+from stageport.sync.passes import PassKind
+from stageport.sync.seams import Mapper
+from stageport.sync.service import Outcome, PassOptions, prepare, run_delta, run_grounded
+from stageport.sync.surroundings import Ground, MapperFactory, Surroundings
+from stageport.sync.tasks import run_all
+
+TICK_SECONDS = 1.0
+ALIVE_SECONDS = 60.0
+FIRST_WAIT = 5.0
+LONGEST_WAIT = 300.0
+SHARE_OF_INTERVAL = 0.05
+"""A live delta may keep Backstage busy for this share of the time; a slower catalog is asked less often."""
+
+Sleep = Callable[[float], Awaitable[None]]
+Trigger = Callable[["Always"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When passes happen by themselves, in seconds. ``delta`` 0 turns the live delta off; None for no schedule."""
+
+    delta: float = 15.0
+    scheduled: float | None = None
+    on_start: bool = True
+    resyncs: bool = True
+
+
+@dataclass(slots=True)
+class Standing:
+    """What the service is doing and how it fares, for health checks and people."""
+
+    doing: str = "starting"
+    last_tick: float = 0.0
+    draining: bool = False
+    failures: int = 0
+    last_error: str = ""
+    passes: int = 0
+    last: dict[str, str] = field(default_factory=dict)
+
+
+class Always:
+    """Runs passes for ever."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        options: PassOptions,
+        rhythm: Rhythm,
+        *,
+        triggers: Sequence[Trigger] = (),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.around = replace(around, start_mapper=lazily(around.start_mapper))
+        self.asks = Asks()
+        self.standing = Standing(last_tick=clock())
+        self.ground: Ground | None = None
+        self._options = options
+        self._rhythm = rhythm
+        self._triggers = triggers
+        self._clock = clock
+        self._sleep = sleep
+        self._delta_seconds = 0.0
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            StageportError: something that waiting does not mend (wrong credentials for Port at the start).
+        """
+        if self._rhythm.on_start and self._rhythm.resyncs:
+            self.asks.ask(PassKind.RESYNC, "the service started")
+        work = [self._tick(), self._work(), self._look_live(), self._keep_schedule()]
+        try:
+            await run_all([*work, *(self._trigger(trigger) for trigger in self._triggers)])
+        finally:
+            self.standing.draining = True
+
+    def is_alive(self) -> bool:
+        """Tell whether the loop still turns; it does not depend on Backstage or Port."""
+        return self._clock() - self.standing.last_tick < ALIVE_SECONDS
+
+    async def _trigger(self, trigger: Trigger) -> None:
+        await trigger(self)
+
+    async def _tick(self) -> None:
+        while True:
+            self.standing.last_tick = self._clock()
+            await self._sleep(TICK_SECONDS)
+
+    # Triggers of our own
+
+    async def _look_live(self) -> None:
+        """Ask for a delta every so often; less often where one takes Backstage long."""
+        while self._rhythm.delta > 0:
+            await self._sleep(max(self._rhythm.delta, self._delta_seconds / SHARE_OF_INTERVAL))
+            if self.ground is not None or not self._rhythm.resyncs:
+                self.asks.ask(PassKind.DELTA, "live")
+
+    async def _keep_schedule(self) -> None:
+        while self._rhythm.scheduled is not None and self._rhythm.resyncs:
+            await self._sleep(self._rhythm.scheduled)
+            self.asks.ask(PassKind.RESYNC, "the schedule")
+
+    # The worker
+
+    async def _work(self) -> None:
+        while True:
+            kind, reason = await self.asks.take()
+            started = self._clock()
+            try:
+                outcome = await self._run(kind, reason)
+            except InterruptedPassError:
+                raise  # the service is being stopped
+            except StageportError as error:
+                self._note_failure(kind, error, seconds=self._clock() - started)
+                if isinstance(error, TargetRefusedError) and self.ground is None:
+                    raise  # credentials that never worked: somebody has to set others, and start again
+                await self._wait_and_ask_again(kind, reason)
+            else:
+                self._note_success(outcome, seconds=self._clock() - started)
+
+    async def _run(self, kind: PassKind, reason: str) -> Outcome:
+        self.standing.doing = f"{kind.value}: {reason}"
+        if kind is PassKind.DELTA and self.ground is not None:
+            return await run_delta(self.around, self.ground, self._options)
+        asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
+        ground = await prepare(self.around, self._options)
+        outcome = await run_grounded(self.around, ground, replace(self._options, kind=asked))
+        self.ground = ground
+        return outcome
+
+    def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
+        standing = self.standing
+        if outcome.kind is PassKind.DELTA:
+            self._delta_seconds = 0.0 if outcome.applied.written else seconds
+        if standing.failures:
+            self.around.listener(Noticed("info", "It works again."))
+        standing.failures, standing.last_error, standing.doing = 0, "", "waiting"
+        standing.passes += 1
+        standing.last[outcome.kind.value] = outcome.state
+        self._tell_end(outcome, seconds)
+
+    def _tell_end(self, outcome: Outcome, seconds: float) -> None:
+        held = sum(count for hold, count in outcome.plan.holds.items() if hold in RELEASABLE)
+        applied = outcome.applied
+        refused = len(applied.refused) + len(outcome.plan.blocked)
+        self.around.listener(
+            PassEnded(outcome.kind.value, outcome.state, seconds, written=applied.written, refused=refused, held=held)
+        )
+        if outcome.kind is PassKind.DELTA and not applied.written and outcome.exit is Exit.OK:
+            return
+        for failure in outcome.plan.failures:
+            self.around.listener(Noticed("warning", f"Kind {failure.kind} was not read: {failure.message}"))
+        for note in outcome.plan.notes:
+            self.around.listener(Noticed("warning" if held else "info", note))
+
+    def _note_failure(self, kind: PassKind, error: StageportError, *, seconds: float) -> None:
+        standing = self.standing
+        standing.failures += 1
+        if error.message != standing.last_error:
+            # Said when it is new, not at every try.
+            hint = f" {error.hint}" if error.hint else ""
+            self.around.listener(
+                Noticed("warning", f"The {kind.value} failed: {error.message}{hint} It is tried again.")
+            )
+        standing.last_error, standing.doing = error.message, "waiting after a failure"
+        standing.last[kind.value] = "failed"
+        self.around.listener(PassEnded(kind.value, "failed", seconds, written=0, refused=0, held=0))
+
+    async def _wait_and_ask_again(self, kind: PassKind, reason: str) -> None:
+        await self._sleep(min(FIRST_WAIT * 2 ** (self.standing.failures - 1), LONGEST_WAIT))
+        self.asks.ask(kind, reason)
+
+
+class _LazyMapper:
+    """Starts a mapping's processes when the first page comes: most deltas have none."""
+
+    def __init__(self, start: Callable[[], Awaitable[Mapper]]) -> None:
+        self._start = start
+        self._mapper: Mapper | None = None
+        self._starting = asyncio.Lock()
+
+    async def map_page(
+        self, kind: str, sources: Sequence[SourceEntity], *, resources: Sequence[int] | None = None
+    ) -> Sequence[MappedSource]:
+        async with self._starting:
+            self._mapper = self._mapper or await self._start()
+        return await self._mapper.map_page(kind, sources, resources=resources)
+
+
+def lazily(start_mapper: MapperFactory) -> MapperFactory:
+    """Return a factory whose mappers start their processes on first use."""
+
+    @asynccontextmanager
+    async def start(document: MappingDocument) -> AsyncIterator[Mapper]:
+        async with AsyncExitStack() as stack:
+            yield _LazyMapper(lambda: stack.enter_async_context(start_mapper(document)))
+
+    return start

@@ -1,0 +1,61 @@
+"""The POLLING listener: asks Port every so often whether somebody wants a resync, or edited the mapping.
+
+Port's own integration looks at resync requests alone since June 2026, and misses edits that come without one; older
+clients looked at the integration's ``updatedAt`` alone. Here both count. Our own reports set ``updatedAt`` too: Port
+then makes it equal to ``resyncState.updatedAt``, which tells them apart.
+"""
+
+from dataclasses import dataclass
+
+from stageport.model.entities import Json
+from stageport.model.errors import TargetError
+from stageport.model.events import Noticed
+from stageport.sync.always import Always, Sleep
+from stageport.sync.passes import PassKind
+from stageport.sync.seams import IntegrationStore
+
+
+@dataclass(slots=True)
+class Watermarks:
+    """What was seen last: the newest resync request, the newest change of the integration that was not our own."""
+
+    request: str = ""
+    change: str = ""
+
+    def note_request(self, request: Json | None) -> bool:
+        """Take in the latest request; True when it is newer than the last one seen."""
+        moment = str((request or {}).get("updatedAt") or "")
+        newer = moment > self.request
+        self.request = max(moment, self.request)
+        return newer
+
+    def note_record(self, record: Json | None) -> bool:
+        """Take in the integration's record; True when somebody else changed it since it was last seen."""
+        moment = str((record or {}).get("updatedAt") or "")
+        own = moment == str(((record or {}).get("resyncState") or {}).get("updatedAt") or "")
+        if own or not moment or moment <= self.change:
+            return False
+        self.change = moment
+        return True
+
+
+async def poll(always: Always, integration: IntegrationStore, *, interval: float, sleep: Sleep) -> None:
+    """Ask for a resync whenever Port says so; what is there at the start belongs to the pass at the start."""
+    marks, failing = Watermarks(), False
+    first = True
+    while True:
+        try:
+            requested = marks.note_request(await integration.read_resync_request())
+            changed = marks.note_record(await integration.read_integration())
+        except TargetError as error:
+            if not failing:
+                always.around.listener(Noticed("warning", f"Port cannot be asked for resync requests: {error.message}"))
+            failing = True
+        else:
+            failing = False
+            if requested and not first:
+                always.asks.ask(PassKind.RESYNC, "Port requested it")
+            elif changed and not first:
+                always.asks.ask(PassKind.RESYNC, "the integration was changed at Port")
+            first = False
+        await sleep(interval)

@@ -1,0 +1,208 @@
+"""The always-on loop between both stand-ins: triggers, live changes, faults it sits out."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.contract.harness import (
+    HURRIED,
+    IDENTIFIER,
+    SERVICE,
+    SERVICES,
+    TOKEN,
+    World,
+    component,
+    group,
+    mapping,
+    resource,
+    serve_world,
+)
+
+from stageport.model.errors import TargetRefusedError
+from stageport.model.events import Noticed, PassEnded
+from stageport.sandbox.faults import Fault, FaultKind
+from stageport.settings import load_settings
+from stageport.sync import always as always_room
+from stageport.sync.always import Always, Rhythm
+from stageport.sync.polling import poll
+from stageport.wiring import open_surroundings, pass_options
+
+QUICK = 0.05
+PATIENCE = 8.0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(world: World, rhythm: Rhythm | None = None) -> AsyncIterator[Always]:
+    """Run the loop while the block lasts, with polling and a ledger of its own."""
+    async with open_surroundings(world.settings, world.heard.append, policy=HURRIED) as around:
+
+        async def polling(always: Always) -> None:
+            await poll(always, around.integration, interval=QUICK, sleep=asyncio.sleep)
+
+        rhythm = rhythm or Rhythm(delta=QUICK)
+        always = Always(around, pass_options(world.settings), rhythm, triggers=[polling])
+        task = asyncio.create_task(always.run())
+        try:
+            yield always
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+    assert world.state.journal.crashes == []
+
+
+def ended(world: World, kind: str, state: str = "completed") -> int:
+    return sum(
+        1 for event in world.heard if isinstance(event, PassEnded) and (event.kind, event.state) == (kind, state)
+    )
+
+
+def words(world: World) -> list[str]:
+    return [event.message for event in world.heard if isinstance(event, Noticed)]
+
+
+async def test_a_pass_at_the_start_then_changes_arrive_by_themselves() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world, running(world):
+        await until(lambda: ("component", "component:default/pay") in world.held())
+        await until(lambda: ended(world, "verify") == 1)
+        world.catalog.put(component("cart"))
+        await until(lambda: ("component", "component:default/cart") in world.held())
+        world.catalog.delete("component:default/cart")
+        await until(lambda: ("component", "component:default/cart") not in world.held())
+        assert world.wrong() == []
+
+
+async def test_a_delta_with_nothing_to_do_asks_port_nothing() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        async with open_surroundings(world.settings, world.heard.append, policy=HURRIED) as around:
+            always = Always(around, pass_options(world.settings), Rhythm(delta=QUICK))
+            task = asyncio.create_task(always.run())
+            await until(lambda: ended(world, "verify") == 1)
+            world.forget()
+            await until(lambda: ended(world, "delta") >= 3)
+            task.cancel()
+            await asyncio.wait({task})
+        assert world.requests() == []
+
+
+async def test_the_resync_button_asks_for_one_more_pass() -> None:
+    async with serve_world([component("pay")]) as world, running(world, Rhythm(delta=0)):
+        await until(lambda: ended(world, "verify") == 1)
+        await asyncio.sleep(QUICK * 3)
+        world.state.integrations.request_resync(IDENTIFIER)
+        await until(lambda: ended(world, "resync") == 1)
+        await asyncio.sleep(QUICK * 5)
+        assert ended(world, "resync") == 1
+
+
+async def test_an_edit_of_the_mapping_without_a_request_is_followed() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        async with running(world, Rhythm(delta=0)):
+            await until(lambda: ended(world, "verify") == 1)
+            await asyncio.sleep(QUICK * 3)
+            edited = mapping(resource("Component", "service", title='"Edited"'))
+            world.state.integrations.patch(IDENTIFIER, {"config": edited}, skip_resync=True)
+            await until(lambda: world.entity("service", "component:default/pay")["title"] == "Edited")
+
+
+async def test_triggers_that_overlap_come_to_one_pass_more() -> None:
+    async with serve_world([component("pay")]) as world, running(world, Rhythm(delta=0)) as always:
+        await until(lambda: ended(world, "verify") == 1)
+        for _ in range(20):
+            always.asks.ask(always_room.PassKind.RESYNC, "again")
+        await until(lambda: ended(world, "resync") >= 1 and not always.asks.waiting)
+        await asyncio.sleep(QUICK * 5)
+        assert ended(world, "resync") == 1
+
+
+async def test_the_schedule_resyncs_by_itself() -> None:
+    async with serve_world([component("pay")]) as world, running(world, Rhythm(delta=0, scheduled=QUICK)):
+        await until(lambda: ended(world, "resync") >= 2)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once; what is tested is that it is tried again, and how often it is said."""
+    monkeypatch.setattr(always_room, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(always_room, "LONGEST_WAIT", 0.02)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_backstage_that_is_down_at_the_start_is_waited_for_and_said_once() -> None:
+    async with serve_world([component("pay")]) as world:
+        down = Fault(kind=FaultKind.STATUS, status=503)
+        world.backstage.faults.add(down)
+        async with running(world, Rhythm(delta=0)) as always:
+            await until(lambda: always.standing.failures >= 3)
+            said = [one for one in words(world) if "failed" in one]
+            assert len(said) == 1
+            assert always.is_alive()
+            world.backstage.faults.clear()
+            await until(lambda: ("component", "component:default/pay") in world.held())
+            await until(lambda: "It works again." in words(world))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_port_that_is_down_at_the_start_is_waited_for() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.port.faults.add(Fault(kind=FaultKind.STATUS, status=503))
+        async with running(world) as always:
+            await until(lambda: always.standing.failures >= 2)
+            world.port.faults.clear()
+            await until(lambda: ("component", "component:default/pay") in world.held())
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_broken_mapping_is_told_to_port_and_mended_without_a_restart() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.install({**SERVICES, "entityDeletionThreshold": 5}, blueprints=[SERVICE])
+        async with running(world) as always:
+            await until(lambda: always.standing.failures >= 2)
+            assert world.resync_state() == "failed"
+            world.state.integrations.patch(IDENTIFIER, {"config": SERVICES}, skip_resync=True)
+            await until(lambda: ("service", "component:default/pay") in world.held())
+
+
+async def test_wrong_credentials_at_the_start_end_the_service() -> None:
+    async with serve_world([component("pay")]) as world:
+        wrong = {**world.given, "port.client_secret": "wrong"}
+        settings = load_settings(wrong, environ={}, directory=Path("/nonexistent")).settings
+        async with open_surroundings(settings, world.heard.append, policy=HURRIED) as around:
+            with pytest.raises(TargetRefusedError):
+                await Always(around, pass_options(settings), Rhythm()).run()
+
+
+async def test_a_denied_token_deletes_nothing_however_often_it_looks() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world, running(world) as always:
+        await until(lambda: ended(world, "verify") == 1)
+        before = set(world.held())
+        for one in list(world.catalog.refs()):
+            world.catalog.delete(one)
+        passed = always.standing.passes
+        await until(lambda: always.standing.passes >= passed + 3)
+        assert set(world.held()) == before
+    assert TOKEN not in " ".join(words(world))
+
+
+async def test_it_is_alive_while_it_ticks_and_not_after() -> None:
+    now = 0.0
+    async with (
+        serve_world([component("pay")]) as world,
+        open_surroundings(world.settings, world.heard.append, policy=HURRIED) as around,
+    ):
+        always = Always(around, pass_options(world.settings), Rhythm(), clock=lambda: now)
+        assert always.is_alive()
+        now = always_room.ALIVE_SECONDS + 1
+        assert not always.is_alive()
+        assert dataclasses.asdict(always.standing)["doing"] == "starting"
