@@ -1,50 +1,58 @@
-"""The Port stand-in in a thread of its own, so that blocking tests can run real `stageport` processes against it."""
+"""Stand-ins in threads of their own, so that blocking tests can run real `stageport` processes against them."""
 
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stageport.sandbox.port.options import PortOptions
 from stageport.sandbox.port.server import RunningPort, serve_port
 
 Key = tuple[str, str]
+T = TypeVar("T")
 SYNC_SECONDS = 120
+START_SECONDS = 30
 
 
 @contextmanager
-def port_in_thread(options: PortOptions) -> Iterator[RunningPort]:
-    """Serve a Port stand-in from a thread while the block lasts."""
-    started: asyncio.Event | None = None
+def in_thread(serve: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]:
+    """Serve a stand-in from a thread with an event loop of its own while the block lasts."""
+    ended: asyncio.Event | None = None
     ready = threading.Event()
-    running: list[RunningPort] = []
+    running: list[T] = []
     loop = asyncio.new_event_loop()
 
-    async def serve() -> None:
-        nonlocal started
-        started = asyncio.Event()
-        async with serve_port(options) as port:
-            running.append(port)
+    async def run() -> None:
+        nonlocal ended
+        ended = asyncio.Event()
+        async with serve() as served:
+            running.append(served)
             ready.set()
-            await started.wait()
+            await ended.wait()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
     thread.start()
-    assert ready.wait(10), "the Port stand-in did not start"
+    assert ready.wait(START_SECONDS), "the stand-in did not start"
     try:
         yield running[0]
     finally:
-        if started is not None:
-            loop.call_soon_threadsafe(started.set)
+        if ended is not None:
+            loop.call_soon_threadsafe(ended.set)
         thread.join(10)
         loop.close()
+
+
+def port_in_thread(options: PortOptions) -> AbstractContextManager[RunningPort]:
+    """Serve a Port stand-in from a thread while the block lasts."""
+    return in_thread(lambda: serve_port(options))
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,28 @@ class Stageport:
         for secret in (self._environment["BACKSTAGE_TOKEN"], self._environment["PORT_CLIENT_SECRET"]):
             assert secret not in done.stdout + done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def running(self, *words: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+        """Start one command in a session of its own; what is left of it at the end of the block is killed."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stageport", *words],
+            env=self._environment | environment,
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            with process:
+                try:
+                    yield process
+                finally:
+                    process.kill()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def sync(self, *words: str, **environment: str) -> Result:
         """Run `stageport sync` with JSON output."""

@@ -1,0 +1,24 @@
+"""How much is tried. The numbers here are for every change; environment variables raise them for a thorough run."""
+
+import os
+
+
+def size(name: str, usual: int) -> int:
+    """Return the number that ``RESILIENCE_<NAME>`` asks for."""
+    return int(os.environ.get(f"RESILIENCE_{name}", usual))
+
+
+KILLS = size("KILLS", 20)
+"""SIGKILLs in all, over as many first syncs as that takes."""
+STOPS = size("STOPS", 4)
+"""SIGTERMs and SIGINTs at random moments."""
+KILLED_ENTITIES = size("KILLED_ENTITIES", 2_000)
+SEEDS = size("SEEDS", 10)
+"""Runs with 20 % of all requests failing."""
+UNCHANGED = size("UNCHANGED", 20_000)
+"""Source entities of which nothing, or one, has changed."""
+SMALL = size("SMALL", 5_000)
+LARGE = size("LARGE", 20_000)
+"""Memory is compared between catalogs of these two sizes."""
+SEED = size("SEED", 1)
+"""Where the chance of kills begins."""
