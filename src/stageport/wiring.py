@@ -167,6 +167,7 @@ def pass_options(settings: Settings, *, release_deletes: bool = False) -> PassOp
     identity = identity_of(settings)
     return PassOptions(
         initialize=settings.initialize_port_resources and origin_of(settings) != "Empty",
+        resources=Path(settings.resources_path),
         identity={
             "installationAppType": identity.type,
             "version": identity.version,

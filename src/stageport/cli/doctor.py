@@ -117,7 +117,8 @@ async def _port(settings: Settings, kinds: Mapping[str, int]) -> AsyncIterator[F
 async def _ground(session: PortSession, settings: Settings, kinds: Mapping[str, int]) -> list[Finding]:
     initialize = settings.initialize_port_resources and origin_of(settings) != "Empty"
     integration = open_integration(session, settings)
-    found = await find_ground(integration, PortBlueprints(session), initialize=initialize)
+    folder = Path(settings.resources_path)
+    found = await find_ground(integration, PortBlueprints(session), initialize=initialize, folder=folder)
     name = settings.integration.identifier
     words = f"integration {name} is not registered yet" if found.is_new else f"integration {name} is registered"
     ground = expected_ground(found)

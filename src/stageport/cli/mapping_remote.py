@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from stageport.backstage.client import BackstageCatalog
 from stageport.cli.blueprint_input import Basis, basis_of_port
@@ -61,7 +62,9 @@ async def _read_port(settings: Settings) -> tuple[MappingDocument, Basis]:
     async with open_port(settings, ignore, policy=IMPATIENT) as session:
         initialize = settings.initialize_port_resources and origin_of(settings) != "Empty"
         integration = open_integration(session, settings)
-        ground = expected_ground(await find_ground(integration, PortBlueprints(session), initialize=initialize))
+        folder = Path(settings.resources_path)
+        found = await find_ground(integration, PortBlueprints(session), initialize=initialize, folder=folder)
+        ground = expected_ground(found)
         return ground.document, basis_of_port(list(ground.blueprints.values()))
 
 

@@ -6,6 +6,7 @@ created. A mapping document that people edited is never overwritten, an existing
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.mapping.document import parse_mapping
@@ -34,8 +35,12 @@ class Found:
         return self.record is None
 
 
-async def find_ground(integration: IntegrationStore, blueprints: BlueprintStore, *, initialize: bool) -> Found:
+async def find_ground(
+    integration: IntegrationStore, blueprints: BlueprintStore, *, initialize: bool, folder: Path | None = None
+) -> Found:
     """Read the integration's record and the blueprints, and work out what first start has to add. Writes nothing.
+
+    ``folder`` may hold a mapping and blueprints that stand in for the default ones.
 
     Raises:
         MappingError: there is no mapping document and none may be seeded.
@@ -48,8 +53,9 @@ async def find_ground(integration: IntegrationStore, blueprints: BlueprintStore,
     if seed and (settled or not initialize):
         raise _no_mapping(settled=settled)
     existing = {one.identifier: one for one in await blueprints.read_blueprints()}
-    provision = plan_blueprints(default_blueprints(), existing) if initialize and not settled else None
-    return Found(record, _first_mapping(existing, provision) if seed else config, seed, provision, existing)
+    provision = plan_blueprints(default_blueprints(folder=folder), existing) if initialize and not settled else None
+    config = _first_mapping(existing, provision, folder=folder) if seed else config
+    return Found(record, config, seed, provision, existing)
 
 
 def _no_mapping(*, settled: bool) -> MappingError:
@@ -73,13 +79,15 @@ def _remarks(found: Found) -> tuple[str, ...]:
     return (*lacks, *(f"Not created: {each}." for each in found.provision.left_out))
 
 
-def _first_mapping(existing: Mapping[str, Blueprint], provision: BlueprintPlan | None) -> Json:
+def _first_mapping(
+    existing: Mapping[str, Blueprint], provision: BlueprintPlan | None, *, folder: Path | None
+) -> Json:
     """Return the default mapping, without what blueprints that existed before have no place for.
 
     Port refuses a whole entity for one property that its blueprint does not know; better the rest than nothing.
     """
     coming = _coming(provision)
-    document = default_mapping()
+    document = default_mapping(folder=folder)
     fields = fields_of_mapping(parse_mapping(document))
     return fit_mapping(document, mismatches=check_fields({**existing, **coming}, fields=fields))
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
@@ -52,13 +53,14 @@ def new_pass_id() -> str:
 class PassOptions:
     """How a pass is to run.
 
-    ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping.
-    ``identity`` holds the fields of the integration's record that must be ours; ``release_deletes`` is a person's
+    ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping;
+    ``resources`` is a folder that may hold others to use instead. ``identity`` holds the fields of the integration's record that must be ours; ``release_deletes`` is a person's
     word that held deletes may happen. ``kind`` is the pass to run, None leaves the choice to the ledger; ``kinds``
     (lower case) narrow it.
     """
 
     initialize: bool = True
+    resources: Path | None = None
     identity: Json = field(default_factory=dict)
     send_examples: bool = True
     release_deletes: bool = False
@@ -130,7 +132,7 @@ async def run_grounded(around: Surroundings, ground: Ground, options: PassOption
 
 
 async def _find(around: Surroundings, options: PassOptions) -> Found:
-    return await find_ground(around.integration, around.blueprints, initialize=options.initialize)
+    return await find_ground(around.integration, around.blueprints, initialize=options.initialize, folder=options.resources)
 
 
 async def run_delta(around: Surroundings, ground: Ground, options: PassOptions) -> Outcome:
