@@ -49,13 +49,13 @@ def metrics(time: Time) -> Metrics:
 
 def read(metrics: Metrics) -> dict[str, float]:
     """Return every sample, as ``name{label=value,...}``."""
-    return {
-        sample.name
-        + ("{" + ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items())) + "}")
-        * bool(sample.labels): sample.value
-        for family in text_string_to_metric_families(metrics.render().decode())
-        for sample in family.samples
-    }
+    families = text_string_to_metric_families(metrics.render().decode())
+    return {series(sample.name, sample.labels): sample.value for family in families for sample in family.samples}
+
+
+def series(name: str, labels: dict[str, str]) -> str:
+    pairs = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    return f"{name}{{{pairs}}}" if pairs else name
 
 
 def ended(kind: str = "resync", state: str = "completed", **counts: int) -> PassEnded:

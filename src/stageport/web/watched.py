@@ -1,0 +1,34 @@
+"""What the web room needs to know of the service it stands before: a seam that the service fulfils."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from stageport.model.entities import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the service takes on work; ``reason`` says why not."""
+
+    ok: bool
+    reason: str = ""
+
+
+class Watched(Protocol):
+    """A service that can be asked how it fares. No answer may wait for Backstage or Port."""
+
+    def is_alive(self) -> bool:
+        """Tell whether the loop ticked lately; a service that is not alive is started anew by whoever watches it."""
+        ...
+
+    def readiness(self) -> Readiness:
+        """Tell whether the settings are valid, the ledger is open, and nobody has asked to stop."""
+        ...
+
+    def status(self) -> Json:
+        """Say what the service is doing and how the last passes went, in JSON values and without secrets."""
+        ...
+
+    async def request_resync(self, reason: str) -> None:
+        """Ask for a resync; it may begin later, and several requests may become one."""
+        ...
