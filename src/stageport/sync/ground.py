@@ -79,9 +79,7 @@ def _remarks(found: Found) -> tuple[str, ...]:
     return (*lacks, *(f"Not created: {each}." for each in found.provision.left_out))
 
 
-def _first_mapping(
-    existing: Mapping[str, Blueprint], provision: BlueprintPlan | None, *, folder: Path | None
-) -> Json:
+def _first_mapping(existing: Mapping[str, Blueprint], provision: BlueprintPlan | None, *, folder: Path | None) -> Json:
     """Return the default mapping, without what blueprints that existed before have no place for.
 
     Port refuses a whole entity for one property that its blueprint does not know; better the rest than nothing.

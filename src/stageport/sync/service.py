@@ -54,9 +54,9 @@ class PassOptions:
     """How a pass is to run.
 
     ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping;
-    ``resources`` is a folder that may hold others to use instead. ``identity`` holds the fields of the integration's record that must be ours; ``release_deletes`` is a person's
-    word that held deletes may happen. ``kind`` is the pass to run, None leaves the choice to the ledger; ``kinds``
-    (lower case) narrow it.
+    ``resources`` is a folder that may hold others to use instead. ``identity`` holds the fields of the integration's
+    record that must be ours; ``release_deletes`` is a person's word that held deletes may happen. ``kind`` is the pass
+    to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it.
     """
 
     initialize: bool = True
@@ -132,7 +132,9 @@ async def run_grounded(around: Surroundings, ground: Ground, options: PassOption
 
 
 async def _find(around: Surroundings, options: PassOptions) -> Found:
-    return await find_ground(around.integration, around.blueprints, initialize=options.initialize, folder=options.resources)
+    return await find_ground(
+        around.integration, around.blueprints, initialize=options.initialize, folder=options.resources
+    )
 
 
 async def run_delta(around: Surroundings, ground: Ground, options: PassOptions) -> Outcome:
