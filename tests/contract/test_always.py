@@ -56,7 +56,7 @@ async def running(world: World, rhythm: Rhythm | None = None) -> AsyncIterator[A
             yield always
         finally:
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.gather(task, return_exceptions=True)
     assert world.state.journal.crashes == []
 
 
@@ -91,7 +91,7 @@ async def test_a_delta_with_nothing_to_do_asks_port_nothing() -> None:
             world.forget()
             await until(lambda: ended(world, "delta") >= 3)
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.gather(task, return_exceptions=True)
         assert world.requests() == []
 
 

@@ -65,7 +65,7 @@ async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, conf
             asked.cancel()
             if not service.done():
                 service.cancel()
-                await asyncio.wait({service})
+                await asyncio.gather(service, return_exceptions=True)
         if not reload.is_set():
             service.result()
             return

@@ -56,15 +56,11 @@ class Findings:
     def note_mapped(self, mapped: Sequence[MappedSource]) -> None:
         """Count what the mapping made of a page, and tell of every problem."""
         nameless = any(_is_nameless(problem) for one in mapped for problem in one.problems)
-        listless = any(_is_listless(problem) for one in mapped for problem in one.problems)
         errors = 0
         for one in mapped:
             if one.errors or (one.dropped and nameless):
                 self.failed.add(one.ref)
                 errors += one.errors or one.dropped
-            elif listless and not one.targets and not one.filtered_out:
-                # No error, as in Port's own integration, but no word either that its target entities are not wanted.
-                self.failed.add(one.ref)
             for problem in one.problems:
                 self._note_problem(problem)
         old = self.counts
@@ -97,10 +93,6 @@ class Findings:
         if self.shared:
             notes.append(f"{len(self.shared)} target entities are mapped more than once; the last one wins.")
         return notes
-
-
-def _is_listless(problem: FieldProblem) -> bool:
-    return problem.field.startswith("port.itemsToParse")
 
 
 def _is_nameless(problem: FieldProblem) -> bool:

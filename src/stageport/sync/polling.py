@@ -1,15 +1,18 @@
 """The POLLING listener: asks Port every so often whether somebody wants a resync, or edited the mapping.
 
 Port's own integration looks at resync requests alone since June 2026, and misses edits that come without one; older
-clients looked at the integration's ``updatedAt`` alone. Here both count. Our own reports set ``updatedAt`` too: Port
-then makes it equal to ``resyncState.updatedAt``, which tells them apart.
+clients looked at the integration's ``updatedAt``, which our own reports and registrations move too. Here both count:
+requests, and ``updatedAt`` where the mapping document is another one.
 """
 
 from dataclasses import dataclass
 
+import msgspec
+
 from stageport.model.entities import Json
 from stageport.model.errors import TargetError
 from stageport.model.events import Noticed
+from stageport.model.fingerprint import digest_of
 from stageport.sync.always import Always, Sleep
 from stageport.sync.passes import PassKind
 from stageport.sync.seams import IntegrationStore
@@ -17,10 +20,11 @@ from stageport.sync.seams import IntegrationStore
 
 @dataclass(slots=True)
 class Watermarks:
-    """What was seen last: the newest resync request, the newest change of the integration that was not our own."""
+    """What was seen last: the newest resync request, the newest state of the record, the mapping document's hash."""
 
     request: str = ""
     change: str = ""
+    config: bytes = b""
 
     def note_request(self, request: Json | None) -> bool:
         """Take in the latest request; True when it is newer than the last one seen."""
@@ -30,13 +34,14 @@ class Watermarks:
         return newer
 
     def note_record(self, record: Json | None) -> bool:
-        """Take in the integration's record; True when somebody else changed it since it was last seen."""
+        """Take in the integration's record; True when its mapping document is not the one that was seen last."""
         moment = str((record or {}).get("updatedAt") or "")
-        own = moment == str(((record or {}).get("resyncState") or {}).get("updatedAt") or "")
-        if own or not moment or moment <= self.change:
+        if not moment or moment == self.change:
             return False
         self.change = moment
-        return True
+        config = digest_of(msgspec.json.encode((record or {}).get("config") or {}, order="deterministic"))
+        before, self.config = self.config, config
+        return before not in (b"", config)
 
 
 async def poll(always: Always, integration: IntegrationStore, *, interval: float, sleep: Sleep) -> None:
@@ -56,6 +61,6 @@ async def poll(always: Always, integration: IntegrationStore, *, interval: float
             if requested and not first:
                 always.asks.ask(PassKind.RESYNC, "Port requested it")
             elif changed and not first:
-                always.asks.ask(PassKind.RESYNC, "the integration was changed at Port")
+                always.asks.ask(PassKind.RESYNC, "the mapping was changed at Port")
             first = False
         await sleep(interval)
