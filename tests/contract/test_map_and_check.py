@@ -13,6 +13,7 @@ from stageport.cli.doctor import examine
 from stageport.cli.map_request import MapRequest
 from stageport.cli.mapping_check import CheckRequest, check_file
 from stageport.cli.mapping_run import map_and_print
+from stageport.cli.starter import write_files
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.model.errors import SourceError
 from stageport.model.exits import Exit
@@ -136,3 +137,16 @@ async def test_the_doctor_says_the_same_of_the_mapping_at_port(world: World) -> 
 async def test_the_doctor_has_nothing_against_the_default_mapping(world: World) -> None:
     findings = (await examine(world.given, config=None)).findings
     assert [one for one in findings if one.level.value != "ok"] == []
+
+
+async def test_first_start_takes_the_files_that_init_wrote(world: World, tmp_path: Path) -> None:
+    write_files(tmp_path, force=False)
+    mapping, blueprints = (tmp_path / ".port/resources" / name for name in ("port-app-config.yaml", "blueprints.yaml"))
+    text = mapping.read_text(encoding="utf-8")
+    mapping.write_text(text.replace("title: .spec.profile.displayName //", "title: '\"mine\"' #"), encoding="utf-8")
+    text = blueprints.read_text(encoding="utf-8")
+    blueprints.write_text(text.replace("title: User\n", "title: Somebody\n"), encoding="utf-8")
+    outcome = await world.sync(resources_path=str(mapping.parent))
+    assert outcome.exit is Exit.OK
+    assert {one["title"] for key, one in world.held().items() if key[0] == "user"} == {"mine"}
+    assert world.state.catalog.get("user").document["title"] == "Somebody"
