@@ -15,6 +15,7 @@ from stageport.mapping.strikes import ExpressionBook
 from stageport.mapping.worker_process import Heard, Limits, MappedPage, WorkerDiedError, WorkerProcess
 from stageport.model.entities import FieldProblem, MappedSource
 from stageport.model.errors import ExpressionError
+from stageport.model.events import Listener, WorkerReplaced
 
 UNNAMED_DEATHS: int = 2
 """How often a worker may die over one source entity without an expression to blame before the entity is given up."""
@@ -23,10 +24,13 @@ UNNAMED_DEATHS: int = 2
 class ChunkRunner:
     """One place at the bench: a worker process, or the lack of one, and the chunk it works on."""
 
-    def __init__(self, book: ExpressionBook, *, limits: Limits, problems: Counter[tuple[int, str]]) -> None:
+    def __init__(
+        self, book: ExpressionBook, *, limits: Limits, problems: Counter[tuple[int, str]], listener: Listener
+    ) -> None:
         self._book = book
         self._limits = limits
         self._problems = problems
+        self._listener = listener
         self._process: WorkerProcess | None = None
 
     async def run(self, chunk: Chunk) -> None:
@@ -46,7 +50,7 @@ class ChunkRunner:
                         # One by one: what was told before a death must not be lost with the rest.
                         found.append(_checked(answer))  # noqa: PERF401
             except WorkerDiedError as death:
-                await self.close()
+                await self._replace(str(death))
                 found.append(ExpressionError(f"cannot be compiled: it {death}"))
         return found
 
@@ -60,6 +64,11 @@ class ChunkRunner:
         process, self._process = self._process, None
         if process is not None:
             await process.close()
+
+    async def _replace(self, cause: str) -> None:
+        """Be done with a worker; the next request starts another one."""
+        await self.close()
+        self._listener(WorkerReplaced(cause))
 
     async def _ask(self, request: Request, *, resources: tuple[int, ...] = ()) -> AsyncGenerator[Heard, None]:
         if self._process is None:
@@ -80,14 +89,14 @@ class ChunkRunner:
                     break
             else:
                 return
-        await self.close()
+        await self._replace("has to know of an expression that was set aside")
 
     async def _run_fast(self, chunk: Chunk) -> None:
         try:
             while chunk.remaining:
                 await self._converse(chunk, MapSources(chunk.resources, chunk.remaining, chunk.told), _Step())
-        except WorkerDiedError:
-            await self.close()
+        except WorkerDiedError as death:
+            await self._replace(str(death))
 
     async def _run_stepwise(self, chunk: Chunk) -> None:
         """Go on one expression at a time until everything is answered, or a source entity is given up."""
@@ -113,7 +122,7 @@ class ChunkRunner:
         try:
             await self._converse(chunk, request, step)
         except WorkerDiedError as death:
-            await self.close()
+            await self._replace(str(death))
             return str(death)
         return ""
 

@@ -73,7 +73,8 @@ class WorkerPool:
         self._problems: Counter[tuple[int, str]] = Counter()
         self._queue = ChunkQueue()
         self._runners = [
-            ChunkRunner(self._book, limits=self._limits, problems=self._problems) for _ in range(max(1, workers))
+            ChunkRunner(self._book, limits=self._limits, problems=self._problems, listener=listener)
+            for _ in range(max(1, workers))
         ]
         self._tasks: list[asyncio.Task[None]] = []
 

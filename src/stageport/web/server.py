@@ -49,7 +49,7 @@ class Patience:
 
     idle: float = 75.0
     request: float = 10.0
-    closing: float = 0.4
+    closing: float = 0.3
     body: int = 64 * 1024
 
 

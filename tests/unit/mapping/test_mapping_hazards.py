@@ -15,7 +15,7 @@ from tests.unit.mapping.mapping_samples import make_document, make_resource, mak
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.workers import Limits, WorkerPool
 from stageport.model.entities import MappedSource, SourceEntity
-from stageport.model.events import Event, Noticed
+from stageport.model.events import Event, Noticed, WorkerReplaced
 
 QUICK = Limits(cpu_seconds=0.2)
 """A tenth of a second of CPU for each expression alone: plenty, for one that ends."""
@@ -35,6 +35,15 @@ async def map_sources(
         document, workers=1, limits=limits, listener=(told if told is not None else []).append
     ) as pool:
         return await pool.map_page("component", sources)
+
+
+def replaced(told: Sequence[Event]) -> list[str]:
+    """Return why workers were replaced."""
+    return [event.cause for event in told if isinstance(event, WorkerReplaced)]
+
+
+def notices(told: Sequence[Event]) -> list[Noticed]:
+    return [event for event in told if isinstance(event, Noticed)]
 
 
 async def evaluate(expression: str, *, source: SourceEntity | None = None) -> tuple[Any, str]:
@@ -263,8 +272,8 @@ async def test_an_expression_is_set_aside_after_three_strikes_and_that_is_said()
     assert all(values(source) == {"x": None, "ok": "Component"} for source in mapped)
     messages = [source.problems[0].message for source in mapped if source.problems]
     assert sum("CPU time" in message and "set aside" not in message for message in messages) == 3
-    (notice,) = told
-    assert isinstance(notice, Noticed)
+    assert replaced(told) == ["used more than 0.1 s of CPU time"] * 4  # once for all expressions, then for each strike
+    (notice,) = notices(told)
     for part in ("properties.x of resource 0", "Component", "set aside", "component:default/e2", ENDLESS):
         assert part in notice.message
 
@@ -284,7 +293,7 @@ async def test_a_new_run_gives_another_chance() -> None:
         pool.start_run()
         (again,) = await pool.map_page("component", [make_source(1)])
     assert (values(aside)["x"], values(again)["x"]) == (None, 1)
-    assert len(told) == 1
+    assert len(notices(told)) == 1
 
 
 async def test_huge_values_cost_their_field_and_the_parent_nothing() -> None:
@@ -310,8 +319,8 @@ async def test_an_expression_that_is_always_slow_is_set_aside() -> None:
     mapped = await map_sources(document, make_sources(60), limits=limits, told=told)
     assert values(mapped[0]) == {"slow": 4999950000, "ok": "Component"}
     assert values(mapped[-1]) == {"slow": None, "ok": "Component"}
-    (notice,) = told
-    assert isinstance(notice, Noticed)
+    assert replaced(told) == ["has to know of an expression that was set aside"]
+    (notice,) = notices(told)
     assert "properties.slow of resource 0" in notice.message
     assert "too slow" in notice.message
 

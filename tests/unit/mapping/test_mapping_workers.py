@@ -14,6 +14,7 @@ from stageport.mapping.document import MappingDocument, parse_mapping
 from stageport.mapping.loading import load_mapping
 from stageport.mapping.workers import Limits, WorkerPool
 from stageport.model.entities import MappedSource, SourceEntity
+from stageport.model.events import Noticed
 from stageport.model.refs import SourceRef, TargetKey
 
 
@@ -245,7 +246,8 @@ async def test_messages_name_the_place_in_the_file() -> None:
     limits = Limits(cpu_seconds=0.2, strikes=1)
     async with WorkerPool(loaded.document, workers=1, limits=limits, listener=told.append, where=loaded.where) as pool:
         await pool.map_page("component", [make_source()])
-    assert "mapping.yaml:10:14" in told[0].message
+    (notice,) = [event for event in told if isinstance(event, Noticed)]
+    assert "mapping.yaml:10:14" in notice.message
 
 
 async def test_a_trace_tells_what_every_expression_gave() -> None:
