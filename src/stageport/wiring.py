@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from stageport.backstage.client import BackstageCatalog
 from stageport.http.pacing import Gate
@@ -15,6 +15,7 @@ from stageport.ledger.opening import open_ledger
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.workers import WorkerPool
+from stageport.model.entities import Json
 from stageport.model.errors import LedgerBusyError
 from stageport.model.events import Listener, Noticed
 from stageport.port.blueprints import PortBlueprints
@@ -23,6 +24,7 @@ from stageport.port.identity import IntegrationIdentity
 from stageport.port.integration import PortIntegration
 from stageport.port.session import PortSession
 from stageport.settings import Settings, backstage_access, port_access
+from stageport.settings.listeners import KafkaListener, WebhookListener
 from stageport.settings.model import ResourcesOrigin
 from stageport.sync.seams import Mapper
 from stageport.sync.service import PassOptions
@@ -95,7 +97,26 @@ def _patience(settings: Settings) -> RetryPolicy:
 
 def open_integration(session: PortSession, settings: Settings) -> PortIntegration:
     """Return the integration's record at Port."""
-    return PortIntegration(session, resources_origin=origin_of(settings))
+    minutes = settings.scheduled_resync_interval
+    return PortIntegration(
+        session,
+        changelog_destination=changelog_destination(settings),
+        resources_origin=origin_of(settings),
+        interval_minutes=None if minutes is None else round(minutes),
+    )
+
+
+def changelog_destination(settings: Settings) -> Json:
+    """Return how Port is to tell us of resync requests; ``{}`` when we ask for them ourselves."""
+    listener = settings.event_listener
+    if isinstance(listener, KafkaListener):
+        return {"type": "KAFKA"}
+    if not isinstance(listener, WebhookListener):
+        return {}
+    # Port can be told an address and nothing else, so the secret goes into it.
+    secret = settings.webhook_secret
+    query = f"?secret={quote(secret.get_secret_value(), safe='')}" if secret else ""
+    return {"type": "WEBHOOK", "url": f"{listener.app_host.rstrip('/')}/resync{query}"}
 
 
 def mapper_factory(
@@ -171,7 +192,7 @@ def pass_options(settings: Settings, *, release_deletes: bool = False) -> PassOp
         identity={
             "installationAppType": identity.type,
             "version": identity.version,
-            "changelogDestination": {},
+            "changelogDestination": changelog_destination(settings),
             "actionsProcessingEnabled": False,
             "incrementalSyncEnabled": False,
         },

@@ -14,6 +14,7 @@ from rich.table import Table
 from stageport.cli.mapping_review import review_mapping, subject_of
 from stageport.cli.passes import secrets_of
 from stageport.http.retry import RetryPolicy
+from stageport.mapping.lint import Remark
 from stageport.model.entities import Json
 from stageport.model.errors import StageportError
 from stageport.model.events import ignore
@@ -137,12 +138,24 @@ async def _remarks(config: Json, kinds: Mapping[str, int]) -> list[Finding]:
         Finding(
             "mapping",
             Level(one.level.value),
-            f"{subject_of(one.path, review.resources)}: {one.message}",
+            f"{subject_of(one.path, review.resources)}{_place(config, one)}: {one.message}",
             one.hint,
             Exit.MAPPING,
         )
         for one in review.remarks
     ]
+
+
+def _place(config: Json, remark: Remark) -> str:
+    """Say where in an expression the trouble is; the document at Port has no lines of its own."""
+    if remark.span is None:
+        return ""
+    value = config
+    for step in remark.path:
+        value = value[step]
+    before = str(value)[: remark.span[0]]
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    return f", line {line}, column {column}"
 
 
 def _mapping(ground: Ground) -> Iterator[Finding]:

@@ -191,7 +191,7 @@ def _counted(number: int, word: str) -> str:
 
 
 def check_document(checked: Checked) -> dict[str, object]:
-    """Return what there is to say as plain JSON values; docs/reference/check-mapping.md describes it."""
+    """Return what there is to say as plain JSON values; docs/reference/map.md describes it."""
     return {
         "file": checked.name,
         "errors": checked.count(Level.ERROR),

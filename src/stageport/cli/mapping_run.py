@@ -65,7 +65,8 @@ async def map_and_print(request: MapRequest) -> Exit:
         return await _map(request)
     except MappingError as error:
         if request.output == "text":
-            error.hint = error.hint or f"`stageport check --mapping {request.mapping}` shows each at its place."
+            if request.mapping is not None and error.faults:
+                error.hint = f"`stageport check --mapping {request.mapping}` shows each at its place."
             raise
         # Whoever reads JSON gets JSON, and the exit code says the rest.
         typer.echo(refused_document(error.faults, message=error.message).decode())

@@ -60,7 +60,7 @@ def load(given: Mapping[str, object], *, config: Path | None) -> Loaded:
 
 def secrets_of(settings: Settings) -> list[str]:
     """Return every secret value among the settings, to be kept out of all output."""
-    held = (settings.port.client_secret, settings.integration.config.backstage_token)
+    held = (settings.port.client_secret, settings.integration.config.backstage_token, settings.webhook_secret)
     return [one.get_secret_value() for one in held if isinstance(one, SecretStr)]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from stageport.cli.passes import load, show_outcome, work
 from stageport.cli.running import run_until_stopped
+from stageport.cli.watch import ServiceWatch
 from stageport.model.errors import SettingsError
 from stageport.model.exits import Exit
 from stageport.settings import Loaded, Settings
@@ -18,12 +20,16 @@ from stageport.settings.listeners import (
     KafkaListener,
     OnceListener,
     PollingListener,
+    WebhookListener,
     WebhooksOnlyListener,
 )
 from stageport.sync.always import Always, Rhythm, Trigger
 from stageport.sync.polling import poll
 from stageport.sync.surroundings import Surroundings
 from stageport.telemetry.logs import log_listener
+from stageport.telemetry.metrics import Metrics
+from stageport.telemetry.progress import fan_out
+from stageport.web.server import Webhook, serve_web
 from stageport.wiring import open_surroundings, pass_options
 
 MINUTE = 60.0
@@ -78,10 +84,29 @@ async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, conf
 
 
 async def _serve(settings: Settings) -> None:
-    listener = log_listener()
-    async with open_surroundings(settings, listener) as around:
+    metrics = Metrics(version=version("stageport"))
+    async with open_surroundings(settings, fan_out(log_listener(), metrics)) as around:
         options, rhythm = pass_options(settings), rhythm_of(settings)
-        await Always(around, options, rhythm, triggers=triggers_of(settings, around)).run()
+        always = Always(around, options, rhythm, triggers=triggers_of(settings, around))
+        web = serve_web(
+            ServiceWatch(always),
+            host=settings.http_host,
+            port=settings.http_port,
+            metrics=metrics,
+            version=version("stageport"),
+            webhook=webhook_of(settings),
+        )
+        async with web as running:
+            structlog.get_logger().info("serving health, metrics and status", url=running.url)
+            await always.run()
+
+
+def webhook_of(settings: Settings) -> Webhook | None:
+    """Return whether Port may ask for a resync over HTTP, and what it has to know for it."""
+    if not isinstance(settings.event_listener, WebhookListener):
+        return None
+    secret = settings.webhook_secret
+    return Webhook(secret.get_secret_value() if secret else None)
 
 
 def rhythm_of(settings: Settings) -> Rhythm:

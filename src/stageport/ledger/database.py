@@ -109,9 +109,13 @@ class Database:
         """Write ahead to a log, a commit without a wait for the disk; the file itself remembers that."""
         self.run("PRAGMA journal_mode = WAL")
 
+    def size(self) -> int:
+        """Return how many bytes the database takes."""
+        return int(self.value("PRAGMA page_count")) * int(self.value("PRAGMA page_size"))
+
     def copy(self) -> "Database":
         """Return a copy, in memory while it is small, else in a file beside this one that has no name any more."""
-        size = self.value("PRAGMA page_count") * self.value("PRAGMA page_size")
+        size = self.size()
         place = None if self.place is None or size <= COPIED_IN_MEMORY else _passing_file(self.place)
         other = Database(place)
         try:

@@ -212,6 +212,10 @@ class SqliteLedger:
         """Yield known target entities that nobody wants."""
         return self._keys_of("targets", f"NOT {_WANTED}")
 
+    def size(self) -> int:
+        """Return how many bytes the ledger takes."""
+        return self._database.size()
+
     def scratch(self) -> "SqliteLedger":
         """Return a copy that may be changed without changing this one; close it when done."""
         copy = self._database.copy()

@@ -183,6 +183,12 @@ class Settings(Section):
     log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
         default=LogFormat.AUTO, description="`auto` is text on a terminal and JSON elsewhere."
     )
+    http_host: str = Field(
+        default="", description="Address on which the service answers (health, metrics); all of them when empty."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="WEBHOOK: only who knows it may ask for a resync."
+    )
     http_port: int = Field(default=8000, ge=0, le=65535, description="TCP port of the service (health, metrics).")
     page_size: int = Field(default=500, ge=1, le=10_000, description="Entities per page when Backstage is read.")
     workers: int = Field(
@@ -209,6 +215,17 @@ class Settings(Section):
 
 
 OWN_SETTINGS = frozenset(
-    {"log_format", "page_size", "workers", "start_timeout", "unreachable_timeout", "delta_interval", "ledger", "concurrency"}
+    {
+        "concurrency",
+        "delta_interval",
+        "http_host",
+        "ledger",
+        "log_format",
+        "page_size",
+        "start_timeout",
+        "unreachable_timeout",
+        "webhook_secret",
+        "workers",
+    }
 )
 """Top-level settings that Ocean does not have."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from stageport.mapping.document import MappingDocument
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import InterruptedPassError, StageportError, TargetRefusedError
-from stageport.model.events import Noticed, PassEnded
+from stageport.model.events import LedgerMeasured, Noticed, PassEnded
 from stageport.model.exits import Exit
 from stageport.plan.plan import RELEASABLE
 from stageport.sync.asks import Asks
@@ -152,6 +152,7 @@ class Always:
 
     def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
         standing = self.standing
+        self.around.listener(LedgerMeasured(self.around.ledger.size()))
         if outcome.kind is PassKind.DELTA:
             self._delta_seconds = 0.0 if outcome.applied.written else seconds
         if standing.failures:

@@ -259,6 +259,10 @@ class Ledger(Protocol):
         """Yield known target entities that nobody wants."""
         ...
 
+    def size(self) -> int:
+        """Return how many bytes the ledger takes."""
+        ...
+
     def scratch(self) -> "Ledger":
         """Return a copy that may be changed without changing this one; close it when done."""
         ...
