@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from stageport.model.events import ChangeRefused, Event, Listener, Noticed, PassStarted, Waiting
+from stageport.model.events import ChangeRefused, Event, Listener, Noticed, PassEnded, PassStarted, Waiting
 
 HIDDEN = "[hidden]"
 SECRET_WORDS = ("token", "secret", "password", "authorization", "api_key", "apikey", "credential")
@@ -76,6 +76,17 @@ def log_listener() -> Listener:
         match event:
             case PassStarted():
                 log.info("pass started", pass_id=event.pass_id, kinds=list(event.kinds))
+            case PassEnded() if event.kind != "delta" or event.written or event.refused:
+                # Deltas come every few seconds; one that found nothing is not worth a line.
+                log.info(
+                    "pass ended",
+                    kind=event.kind,
+                    state=event.state,
+                    seconds=round(event.seconds, 2),
+                    written=event.written,
+                    refused=event.refused,
+                    held=event.held,
+                )
             case ChangeRefused(change, refusal):
                 log.warning(
                     "Port refused an entity",

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from stageport.model.changes import Change, Operation, Refusal
-from stageport.model.events import ChangeRefused, Noticed, PageRead, PassStarted
+from stageport.model.events import ChangeRefused, Noticed, PageRead, PassEnded, PassStarted
 from stageport.telemetry.logs import HIDDEN, Redactor, configure_logs, log_listener
 
 SECRET = "s3cr3t-value-of-port"
@@ -50,6 +50,16 @@ def test_what_a_person_would_read_is_logged_and_pages_are_not(lines: io.StringIO
     listen(Noticed("warning", "something odd"))
     assert [line["event"] for line in read(lines)] == ["pass started", "Port refused an entity", "something odd"]
     assert read(lines)[1]["entity"] == "component/component:default/a"
+
+
+def test_the_end_of_a_pass_is_logged_but_not_of_a_delta_that_found_nothing(lines: io.StringIO) -> None:
+    listen = log_listener()
+    for kind, written in (("resync", 0), ("delta", 0), ("delta", 2)):
+        listen(PassEnded(kind, "completed", 1.234, written=written, refused=0, held=0))
+    assert [(line["kind"], line["written"], line["seconds"]) for line in read(lines)] == [
+        ("resync", 0, 1.23),
+        ("delta", 2, 1.23),
+    ]
 
 
 def test_lines_below_the_level_are_left_out() -> None:
