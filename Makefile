@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test check lint types layers unit e2e lock clean
+.PHONY: help demo dev test check lint types layers unit e2e bench bench-check lock clean
 
 help: ## List the jobs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,12 @@ $(E2E)/node_modules/.installed: $(E2E)/package.json $(E2E)/package-lock.json $(E
 
 e2e: $(VENV)/.dev $(E2E)/node_modules/.installed ## Run the end-to-end tests against a real Backstage (needs node; installs it once)
 	$(BIN)/python -m pytest tests/e2e -q --timeout 300
+
+bench: $(VENV)/.dev ## Measure every scenario at every size, with pictures (hours; `python -m bench --help` for parts)
+	$(BIN)/python -m bench run
+
+bench-check: $(VENV)/.dev ## Fail when a sync got over 25 % slower than bench/reference.json (a minute; Linux only)
+	$(BIN)/python -m bench check
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/build.in -o requirements/build.txt

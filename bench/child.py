@@ -29,6 +29,7 @@ class Usage:
     user: float
     system: float
     sampled_cpu: float
+    sampled_parent: float
     peak_pss: int
     processes: int
     exit: int
@@ -84,6 +85,7 @@ def run(
         user=usage.ru_utime,
         system=usage.ru_stime,
         sampled_cpu=sum(watch.cpu_by_pid.values()),
+        sampled_parent=watch.cpu_by_pid.get(process.pid, 0.0),
         peak_pss=watch.peak_pss,
         processes=watch.processes,
         exit=process.returncode,
@@ -120,10 +122,10 @@ def tree(root: int) -> list[int]:
 def children(pid: int) -> list[int]:
     """Return the children of a process; any of its threads may have them."""
     try:
-        tasks = os.listdir(f"/proc/{pid}/task")
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:
         return []
-    return [int(child) for task in tasks for child in _read(f"/proc/{pid}/task/{task}/children").split()]
+    return [int(child) for task in tasks for child in _read(f"{task}/children").split()]
 
 
 def pss(pid: int) -> int:
@@ -142,7 +144,6 @@ def cpu_seconds(pid: int) -> float:
 
 def _read(path: str) -> str:
     try:
-        with open(path) as file:
-            return file.read()
+        return Path(path).read_text()
     except OSError:
         return ""

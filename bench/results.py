@@ -27,7 +27,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One command, measured.
 
-    ``cpu`` is user plus system time of the whole tree, ``sampled_cpu`` the cross-check; ``yardstick`` the seconds that
+    ``cpu`` is user plus system time of the whole tree, ``sampled_cpu`` the cross-check,
+    ``sampled_parent`` the share of the command's own process in it; ``yardstick`` the seconds that
     the fixed work took for one entity right before. ``pass_`` is which pass the command says it ran.
     """
 
@@ -43,6 +44,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     user: float
     system: float
     sampled_cpu: float
+    sampled_parent: float
     peak_pss: int
     processes: int
     first_request: float | None
@@ -104,7 +106,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def net_per_entity(self) -> float | None:
-        """CPU seconds for each entity beyond what the same command takes on an empty catalog."""
+        """CPU seconds for each entity beyond what the same command takes on a tiny catalog."""
         return None if self.floor is None else (self.cpu - self.floor) / (self.cpu / self.cpu_per_entity)
 
 
@@ -195,5 +197,3 @@ def read_results(file: Path) -> Results:
 def schema() -> bytes:
     """Return the JSON Schema of a results file."""
     return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Results)), indent=1) + b"\n"
-
-

@@ -89,7 +89,8 @@ def ask(method: str, url: str, payload: Any = None) -> HTTPResponse:
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=PATIENCE)
     body = None if payload is None else json.dumps(payload)
-    connection.request(method, parts.path, body, {"Connection": "close", "Content-Type": "application/json"})
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    connection.request(method, target, body, {"Connection": "close", "Content-Type": "application/json"})
     response = connection.getresponse()
     if response.status != 200:
         raise RuntimeError(f"{method} {url} was answered with {response.status}: {response.read(500)!r}")

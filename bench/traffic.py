@@ -56,9 +56,6 @@ class _Watched(asyncio.Protocol):
         self._inner = inner
         self._traffic = traffic
         self._socket: socket.socket | None = None
-        self.pause_writing = inner.pause_writing
-        self.resume_writing = inner.resume_writing
-        self.eof_received = inner.eof_received
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._socket = transport.get_extra_info("socket")
@@ -71,6 +68,15 @@ class _Watched(asyncio.Protocol):
             self._traffic.first_at = time.monotonic()
         self._traffic.received += len(data)
         self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._traffic.open -= 1

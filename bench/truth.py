@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-
 from tests.expectation import Key, differences, expected_stubs, expected_target
 
 EXAMPLES = 5

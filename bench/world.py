@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,17 @@ class Setting:
     limit: Limit
     workers: int
     interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one command took, what each side saw of it, and what the yardstick was right before."""
+
+    usage: child.Usage
+    backstage: Side
+    port: Side
+    first_request: float | None
+    yardstick: float
 
 
 @dataclass(slots=True)
@@ -81,19 +92,17 @@ class World:
             case Change.NOTHING:
                 pass
 
-    def yardstick(self) -> float:
-        """Return the CPU seconds that the fixed work takes for one entity, measured now."""
-        return yardstick.measure(self.folder / "pages")
-
-    def measure(self, command: list[str], env: dict[str, str]) -> tuple[child.Usage, Side, Side, float | None]:
+    def measure(self, command: list[str], env: dict[str, str]) -> Measured:
         """Run a command, and tell what it took and what each side saw of it."""
+        fixed_work = yardstick.measure(self.folder / "pages")
         self.backstage.forget()
         self.port.forget()
-        output = self.folder / "output.json"
-        usage = child.run(command, env=env, folder=self.folder, output=output, interval=self.setting.interval)
+        usage = child.run(
+            command, env=env, folder=self.folder, output=self.folder / "output.json", interval=self.setting.interval
+        )
         (backstage, first), (port, second) = _side(self.backstage), _side(self.port)
         firsts = [moment for moment in (first, second) if moment is not None]
-        return usage, backstage, port, min(firsts) - usage.began if firsts else None
+        return Measured(usage, backstage, port, min(firsts) - usage.began if firsts else None, fixed_work)
 
     def judge(self) -> truth.Verdict:
         """Compare what Port holds now with what it should hold."""
@@ -113,29 +122,21 @@ def sync_command(options: tuple[str, ...]) -> list[str]:
 def sync(world: World, scenario: Scenario, options: tuple[str, ...], *, repeat: int) -> Run:
     """Carry out one scenario with ``stageport sync`` and measure it."""
     world.prepare(scenario.change)
-    measured = world.yardstick()
-    result = world.measure(sync_command(options), world.environment)
-    printed = _printed(world.folder / "output.json")
-    counts = {name: count for name, count in printed.get("counts", {}).items() if isinstance(count, int)}
-    return record(
-        world, "stageport", scenario, repeat, measured, result, counts=counts, pass_=printed.get("pass")
-    )
+    measured = world.measure(sync_command(options), world.environment)
+    return record(world, scenario, measured, tool="stageport", repeat=repeat, printed=_printed(world))
 
 
 def record(
     world: World,
-    tool: Tool,
     scenario: Scenario,
-    repeat: int,
-    measured: float,
-    result: tuple[child.Usage, Side, Side, float | None],
+    measured: Measured,
     *,
-    counts: dict[str, int],
-    pass_: str | None,
+    tool: Tool,
+    repeat: int,
+    printed: Mapping[str, Any],
 ) -> Run:
     """Put together what is kept of a run; Port's content is judged now."""
-    usage, backstage, port, first_request = result
-    setting = world.setting
+    usage, setting = measured.usage, world.setting
     return Run(
         tool=tool,
         scenario=scenario.name,
@@ -149,15 +150,16 @@ def record(
         user=usage.user,
         system=usage.system,
         sampled_cpu=usage.sampled_cpu,
+        sampled_parent=usage.sampled_parent,
         peak_pss=usage.peak_pss,
         processes=usage.processes,
-        first_request=first_request,
-        yardstick=measured,
-        pass_=pass_,
-        counts=counts,
+        first_request=measured.first_request,
+        yardstick=measured.yardstick,
+        pass_=printed.get("pass"),
+        counts={name: count for name, count in printed.get("counts", {}).items() if isinstance(count, int)},
         prepared=world.prepared,
-        backstage=backstage,
-        port=port,
+        backstage=measured.backstage,
+        port=measured.port,
         verdict=world.judge(),
     )
 
@@ -168,9 +170,9 @@ def errors_of(world: World) -> str:
     return "\n".join(text.splitlines()[-8:])
 
 
-def _printed(file: Path) -> dict[str, Any]:
+def _printed(world: World) -> Mapping[str, Any]:
     try:
-        printed = json.loads(file.read_bytes())
+        printed = json.loads((world.folder / "output.json").read_bytes())
     except ValueError:
         return {}
     return printed if isinstance(printed, dict) else {}
@@ -198,7 +200,7 @@ def open_world(setting: Setting, *, lenient: bool = False) -> Iterator[World]:
         backstage = stack.enter_context(start("backstage", entities=setting.entities))
         limit = setting.limit
         port = stack.enter_context(start("port", limit=limit.requests, period=limit.seconds, lenient=lenient))
-        yardstick.write_pages(backstage.lines("/entities"), folder / "pages")
+        yardstick.write_pages(backstage.lines(f"/entities?first={yardstick.FEW}"), folder / "pages")
         for one in (backstage, port):
             one.delay(setting.latency_ms)
         yield World(setting, backstage, port, folder)

@@ -16,16 +16,15 @@ from itertools import islice
 from pathlib import Path
 
 PAGE = 500
-PAGES = 8
+FEW = 8 * PAGE
 LEAST_SECONDS = 0.6
 LEAST_ROUNDS = 5
 
 
 def write_pages(entities: Iterable[bytes], file: Path) -> None:
-    """Write the first few pages of a catalog to a file, one a line."""
-    few = (entity.strip() for entity in islice(entities, PAGE * PAGES))
+    """Write entities to a file as pages, one a line."""
     with file.open("wb") as out:
-        for page in _pages(few):
+        for page in _pages(entity.strip() for entity in entities):
             out.write(b"[" + b",".join(page) + b"]\n")
 
 
