@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from syrupy.assertion import SnapshotAssertion
 
 from stageport.cli.entity_input import InputError
@@ -18,6 +19,8 @@ from stageport.model.exits import Exit
 
 HERE = Path(__file__).parent
 BROKEN = sorted(path.name for path in (HERE / "broken").glob("*.yaml"))
+REFERENCE = HERE.parents[2] / "docs" / "reference"
+SCHEMA = Draft202012Validator(json.loads((REFERENCE / "check-mapping.schema.json").read_text(encoding="utf-8")))
 OFFICIAL = HERE.parents[2] / ".." / "shared" / "conformance" / "official" / "port-app-config.yml"
 DEFAULT = HERE.parents[2] / "src" / "stageport" / "mapping" / "defaults" / "mapping.yaml"
 
@@ -30,7 +33,10 @@ def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check(capsys: pytest.CaptureFixture[str], name: str, **more: Any) -> tuple[Exit, str]:
     code = run_check(CheckRequest(mapping=Path(name), **more))
-    return code, capsys.readouterr().out
+    printed = capsys.readouterr().out
+    if more.get("output") == "json":
+        SCHEMA.validate(json.loads(printed))
+    return code, printed
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -41,6 +47,13 @@ def test_broken_mappings(
     code, printed = check(capsys, name)
     assert (code is Exit.MAPPING) == (": error: " in printed)
     assert printed == snapshot
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_mappings_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _, printed = check(capsys, str(HERE / "broken" / name), output="json")
+    document = json.loads(printed)
+    assert document["errors"] + document["warnings"] == len(document["problems"]) > 0
 
 
 def test_there_are_at_least_ten_broken_mappings() -> None:

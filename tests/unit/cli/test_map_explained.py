@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from syrupy.assertion import SnapshotAssertion
 
 from stageport.cli.entity_input import InputError
@@ -17,6 +18,8 @@ from stageport.model.exits import Exit
 HERE = Path(__file__).parent
 BROKEN = sorted(path.name for path in (HERE / "broken").glob("*.yaml"))
 PETSTORE = HERE / "petstore.json"
+REFERENCE = HERE.parents[2] / "docs" / "reference"
+SCHEMA = Draft202012Validator(json.loads((REFERENCE / "map.schema.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +30,10 @@ def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(capsys: pytest.CaptureFixture[str], what: Path | str, mapping: Path | str, **more: Any) -> tuple[Exit, str]:
     code = run_map(MapRequest(what=str(what), mapping=Path(mapping), **more))
-    return code, capsys.readouterr().out
+    printed = capsys.readouterr().out
+    if more.get("output") == "json":
+        SCHEMA.validate(json.loads(printed))
+    return code, printed
 
 
 def write(path: Path, value: Any) -> Path:
@@ -65,6 +71,13 @@ def test_a_broken_mapping_gives_json_all_the_same(capsys: pytest.CaptureFixture[
     assert {"resource": 1, "field": "selector", "ref": None, "line": 13, "column": 15}.items() <= next(
         one.items() for one in document["problems"] if one["field"] == "selector"
     )
+
+
+def test_what_cannot_be_loaded_at_all_gives_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("", "a: [", "[]", "7"):
+        code, printed = run(capsys, PETSTORE, write(tmp_path / "m.yaml", text), output="json")
+        assert code is Exit.MAPPING
+        assert json.loads(printed)["problems"][0]["message"]
 
 
 def test_an_error_at_run_time_is_shown_at_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
