@@ -128,7 +128,8 @@ async def test_the_doctor_says_the_same_of_the_mapping_at_port(world: World) -> 
     world.install(config, blueprints=default_blueprints())
     findings = (await examine(world.given, config=None)).findings
     said = {(one.level.value, one.message.partition(";")[0]): one for one in findings if one.subject == "mapping"}
-    assert ("error", "title of resource 0 (user): does not compile: jq has no function lower") in said
+    place = "title of resource 0 (user), line 1, column 18"
+    assert ("error", f"{place}: does not compile: jq has no function lower") in said
     assert ("warning", "kind of resource 1 (Gruop): Backstage shows no entity of kind Gruop") in said
     assert any("reads the environment" in message for _, message in said)
     assert next(one.exit for one in findings if one.level.value == "error") is Exit.MAPPING

@@ -70,7 +70,7 @@ def parse_mapping(config: Json) -> MappingDocument:
     unknown: list[Path] = []
     document = _read_document(Reader(config, path=(), faults=faults, unknown=unknown))
     if faults:
-        raise mapping_error(faults)
+        raise mapping_error(faults, hint="mend them in Port's data sources page; `stageport check` looks again")
     return MappingDocument(
         resources=document.resources,
         create_missing_related=document.create_missing_related,
@@ -81,11 +81,11 @@ def parse_mapping(config: Json) -> MappingDocument:
     )
 
 
-def mapping_error(faults: list[MappingFault], *, name: str = "the mapping document") -> MappingError:
+def mapping_error(faults: list[MappingFault], *, name: str = "the mapping document", hint: str = "") -> MappingError:
     """Return the error that names all faults at once; ``name`` is what holds them."""
     lines = [str(fault) for fault in faults]
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    return MappingError(f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in lines), faults=faults)
+    return MappingError(f"{name} has {count}:\n" + "\n".join(f"  {line}" for line in lines), hint=hint, faults=faults)
 
 
 def _read_document(reader: Reader) -> MappingDocument:
