@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test check lint types layers unit e2e bench bench-check lock clean
+.PHONY: help demo dev test check lint types layers unit e2e bench bench-check promtool lock clean
 
 help: ## List the jobs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,16 @@ bench: $(VENV)/.dev ## Measure every scenario at every size, with pictures (hour
 
 bench-check: $(VENV)/.dev ## Fail when a sync got over 25 % slower than bench/reference.json (a minute; Linux only)
 	$(BIN)/python -m bench check
+
+# Prometheus' own tool, from wherever it is, else from Debian's package, unpacked without being installed.
+PROMTOOL ?= $(shell command -v promtool || echo $(CURDIR)/build/promtool/usr/bin/promtool)
+
+promtool: $(VENV)/.dev ## Check the metrics, the alert rules and their tests with promtool (fetched with apt where there is none)
+	@if ! test -x "$(PROMTOOL)" && ! command -v apt-get >/dev/null; then \
+		echo "Skipped: there is neither promtool nor an apt-get to fetch it with." >&2; exit 0; fi; \
+	set -e; test -x "$(PROMTOOL)" || { mkdir -p build/promtool; cd build/promtool; \
+		apt-get download -qq -o APT::Sandbox::User=root prometheus; dpkg -x prometheus_*.deb .; rm prometheus_*.deb; cd ../..; }; \
+	PROMTOOL="$(PROMTOOL)" $(BIN)/python -m pytest tests/promtool -q
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/build.in -o requirements/build.txt
