@@ -7,27 +7,30 @@ import typer
 
 from stageport.cli.options import BackstageUrl, ConfigFile, Identifier, PortUrl, overrides
 
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping",
+        "-m",
+        metavar="FILE",
+        help="Check this mapping instead, without running it and without network.",
+        show_default=False,
+    ),
+]
+BlueprintsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--blueprints",
+        metavar="FILE",
+        help="With --mapping: hold it against these blueprints; the default ones when left out.",
+        show_default=False,
+    ),
+]
+
 
 def check(
-    mapping: Annotated[
-        Path | None,
-        typer.Option(
-            "--mapping",
-            "-m",
-            metavar="FILE",
-            help="Check this mapping instead, without running it and without network.",
-            show_default=False,
-        ),
-    ] = None,
-    blueprints: Annotated[
-        Path | None,
-        typer.Option(
-            "--blueprints",
-            metavar="FILE",
-            help="With --mapping: hold it against these blueprints; the default ones when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    mapping: MappingFile = None,
+    blueprints: BlueprintsFile = None,
     against_port: Annotated[
         bool, typer.Option("--against-port", help="With --mapping: hold it against the blueprints at Port.")
     ] = False,

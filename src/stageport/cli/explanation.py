@@ -27,6 +27,7 @@ FATE_WORDS: Mapping[Fate, str] = {
     Fate.FAILED: "[red]failed[/red]: selector.query must give true or false",
     Fate.ORPHANED: "[yellow]not selected[/yellow]: it is an orphan, and selector.orphans says skip",
     Fate.BROKEN: "[yellow]not selected[/yellow]: Backstage reports errors for it, and selector.broken says skip",
+    Fate.STOPPED: "[red]failed[/red]: an expression that it needs had to be stopped; what came of it before is kept",
     Fate.NO_ITEMS: "[yellow]no items[/yellow]: itemsToParse must give an array",
 }
 
@@ -70,7 +71,7 @@ def _resource_lines(told: ResourceTold, context: Context) -> Iterator[str]:
 
 
 def _item_lines(item: ItemTold, context: Context) -> Iterator[str]:
-    passed = item.fate in {Fate.MAPPED, Fate.DROPPED}
+    passed = item.fate in {Fate.MAPPED, Fate.DROPPED, Fate.STOPPED}
     # Behind a selector that is not true nothing counts, and errors there are no news.
     yield from _field_lines(item.fields if passed else item.fields[:1], context)
     if item.target is not None:

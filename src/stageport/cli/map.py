@@ -7,40 +7,43 @@ import typer
 
 from stageport.cli.options import BackstageUrl, ConfigFile, Identifier, PortUrl, overrides
 
+What = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[REF|FILE|-]",
+        help="A ref to read from Backstage, or a file (`-`: standard input) with entities in JSON or YAML.",
+        show_default=False,
+    ),
+]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping",
+        "-m",
+        metavar="FILE",
+        help="A whole mapping or one resource; the mapping at Port when left out.",
+        show_default=False,
+    ),
+]
+BlueprintsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--blueprints",
+        metavar="FILE",
+        help="Say what Port would say by these blueprints; those at Port, or the default ones, when left out.",
+        show_default=False,
+    ),
+]
+
 
 def map_entities(
-    what: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[REF|FILE|-]",
-            help="A ref to read from Backstage, or a file (`-`: standard input) of JSON or YAML: "
-            "a source entity or several.",
-            show_default=False,
-        ),
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(
-            "--mapping",
-            "-m",
-            metavar="FILE",
-            help="A whole mapping or one resource; the mapping at Port when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    what: What = None,
+    mapping: MappingFile = None,
     kind: Annotated[
         str | None,
         typer.Option("--kind", "-k", help="Only entities of this kind; the kind of a ref that has none."),
     ] = None,
-    blueprints: Annotated[
-        Path | None,
-        typer.Option(
-            "--blueprints",
-            metavar="FILE",
-            help="Say what Port would say by these blueprints; those at Port, or the default ones, when left out.",
-            show_default=False,
-        ),
-    ] = None,
+    blueprints: BlueprintsFile = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 7 when anything fails or Port would refuse it.")
     ] = False,

@@ -1,13 +1,14 @@
 """The work behind ``stageport map``: entities and a mapping from wherever they are, mapped, explained, judged."""
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from stageport.cli.blueprint_input import Basis, basis_of_file, guessed_basis
 from stageport.cli.entity_input import STDIN, InputError, read_entities, read_input, read_text, shown_name
@@ -75,21 +76,29 @@ async def map_and_print(request: MapRequest) -> Exit:
 
 async def _map(request: MapRequest) -> Exit:
     async with _open(request) as given:
-        trial = await try_mapping(given.pool, given.documents, every_kind=given.takes_every_kind)
-        objections = _objections(trial.outcome.targets, given.basis) if given.basis else None
+        if request.output == "text" and len(given.documents) == 1 and await _print_explanation(given):
+            return await _strict_exit(given) if request.strict else Exit.OK
+        trial = await _try(given)
         if request.output == "json":
-            path_of = _path_of(given.pool)
-            printed = map_document(trial.outcome, loaded=given.mapping, path_of=path_of, objections=objections)
-            typer.echo(printed.decode())
+            _print_json(given, trial)
         else:
-            await _print_text(given, trial)
-        return _exit(trial, objections or ()) if request.strict else Exit.OK
+            _print_summary(given, trial)
+        return _exit(trial, given.basis) if request.strict else Exit.OK
 
 
-def _exit(trial: Trial, objections: Sequence[object]) -> Exit:
+async def _try(given: Given) -> Trial:
+    return await try_mapping(given.pool, given.documents, every_kind=given.takes_every_kind)
+
+
+async def _strict_exit(given: Given) -> Exit:
+    return _exit(await _try(given), given.basis)
+
+
+def _exit(trial: Trial, basis: Basis | None) -> Exit:
     outcome = trial.outcome
-    failed = outcome.resource_failed or outcome.errors or outcome.dropped or outcome.problems or objections
-    return Exit.UNWRITTEN if failed else Exit.OK
+    failed = outcome.resource_failed or outcome.errors or outcome.dropped or outcome.problems
+    refused = basis is not None and _objections(outcome.targets, basis)
+    return Exit.UNWRITTEN if failed or refused else Exit.OK
 
 
 @asynccontextmanager
@@ -150,49 +159,58 @@ def _path_of(pool: WorkerPool) -> PathOf:
     return lambda problem: paths.get((problem.resource, problem.field), ("resources", max(problem.resource, 0)))
 
 
-async def _print_text(given: Given, trial: Trial) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    basis = given.basis or guessed_basis()
-    width = console.width if console.is_terminal else PIPED_WIDTH
-    if len(given.documents) == 1:
-        lines = await _explanation(given, basis, width)
-    else:
-        lines = []
-    if not lines:
-        loaded, path_of = given.mapping, _path_of(given.pool)
-        lines = list(
-            summary_lines(
-                trial,
-                count=len(given.documents),
-                basis=basis,
-                objections=_objections(trial.outcome.targets, basis),
-                place=lambda problem: loaded.where(path_of(problem)) if loaded else "",
-            )
-        )
+def _print_json(given: Given, trial: Trial) -> None:
+    objections = _objections(trial.outcome.targets, given.basis) if given.basis else None
+    printed = map_document(trial.outcome, loaded=given.mapping, path_of=_path_of(given.pool), objections=objections)
+    typer.echo(printed.decode())
+
+
+def _print_summary(given: Given, trial: Trial) -> None:
+    basis, loaded, path_of = given.basis or guessed_basis(), given.mapping, _path_of(given.pool)
+    lines = summary_lines(
+        trial,
+        count=len(given.documents),
+        basis=basis,
+        objections=_objections(trial.outcome.targets, basis),
+        place=lambda problem: loaded.where(path_of(problem)) if loaded else "",
+    )
+    _print_lines(Console(highlight=False, soft_wrap=True), lines)
+
+
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
         console.print(line)
 
 
-async def _explanation(given: Given, basis: Basis, width: int) -> list[str]:
-    """Explain the one source entity; nothing when it cannot be called anything."""
+async def _print_explanation(given: Given) -> bool:
+    """Explain the one source entity; False when it cannot be called anything."""
     try:
         source = read_source(given.documents[0])
     except UnnamedSourceError:
-        return []
+        return False
     kind = source.ref.partition(":")[0]
     resources = given.pool.document.resources
     indices = [n for n, one in enumerate(resources) if given.takes_every_kind or one.kind.lower() == kind]
     told = await explain_source(given.pool, source, resources=indices, limits=LIMITS)
+    console = Console(highlight=False, soft_wrap=True)
     context = Context(
-        basis=basis,
+        basis=given.basis or guessed_basis(),
         loaded=given.mapping,
         unfiltered=given.unfiltered,
-        width=width,
+        width=console.width if console.is_terminal else PIPED_WIDTH,
     )
-    lines = list(explanation_lines(source.ref, told, context))
-    if not indices:
+    _print_lines(console, explanation_lines(source.ref, told, context))
+    _print_lines(console, _others(kind, given, mapping_it=len(indices)))
+    return True
+
+
+def _others(kind: str, given: Given, *, mapping_it: int) -> Iterator[str]:
+    resources = given.pool.document.resources
+    if not mapping_it:
         kinds = ", ".join(given.pool.document.kinds()) or "nothing"
-        lines += ["", f"[yellow]No resource maps kind {kind}[/yellow]; the mapping has {kinds}."]
-    elif len(indices) < len(resources):
-        lines += ["", f"[dim]{len(resources) - len(indices)} resources map other kinds.[/dim]"]
-    return lines
+        yield ""
+        yield f"[yellow]No resource maps kind {escape(kind)}[/yellow]; the mapping has {escape(kinds)}."
+    elif mapping_it < len(resources):
+        count = len(resources) - mapping_it
+        yield ""
+        yield f"[dim]{'1 resource maps another kind' if count == 1 else f'{count} resources map other kinds'}.[/dim]"

@@ -20,6 +20,17 @@ MOST_TOKENS: Final = 400
 """Longer expressions are not cut: each cut is compiled and run."""
 
 
+STOPPED: Final = (
+    "used more than",
+    "overflowed the stack",
+    "ran out of memory",
+    "was killed",
+    "said nothing",
+    "ended the",
+)
+"""How the reasons begin for which an expression is stopped: its parts would have to be stopped, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A part of an expression, as offsets of characters."""
@@ -40,17 +51,20 @@ async def find_culprits(
     document: MappingDocument, source: SourceEntity, failures: Sequence[SlotTrace], *, limits: Limits | None = None
 ) -> tuple[Span | None, ...]:
     """Return the part at which each failed expression of a traced source entity failed, None where it is not plain."""
-    cuts = [cuts_of(rewrite_quotes(failure.slot.expression)) for failure in failures]
+    cuts = [() if was_stopped(one.error) else cuts_of(rewrite_quotes(one.slot.expression)) for one in failures]
     probes = tuple(
         _probe(document.resources[failure.resource], list(each), failure=failure)
         for failure, each in zip(failures, cuts, strict=True)
     )
     found: list[Span | None] = []
-    if not probes:
-        return ()
+    if not any(cuts):
+        return (None,) * len(failures)
     async with WorkerPool(MappingDocument(resources=probes), workers=1, limits=limits) as pool:
         uncompiled = {(fault.resource, fault.slot.field) for fault in pool.faults}
         for index, failure in enumerate(failures):
+            if not cuts[index]:
+                found.append(None)
+                continue
             told = await pool.trace(probes[index].kind, source, resources=[index])
             item = max(failure.item, 0)
             errors = {
@@ -60,6 +74,11 @@ async def find_culprits(
             }
             found.append(_culprit(failure, cuts[index], errors))
     return tuple(found)
+
+
+def was_stopped(error: str) -> bool:
+    """Tell whether an error says that the expression had to be stopped."""
+    return error.startswith(STOPPED)
 
 
 def _probe(resource: Resource, cuts: Sequence[Cut], *, failure: SlotTrace) -> Resource:

@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from stageport.mapping.complaints import explain_complaint
-from stageport.mapping.culprit import Span, find_culprits
+from stageport.mapping.culprit import Span, find_culprits, was_stopped
 from stageport.mapping.layout import Slot
 from stageport.mapping.resource import Resource
 from stageport.mapping.workers import NO_SLOT, ExpressionFault, Limits, SlotTrace, WorkerPool
@@ -27,6 +27,7 @@ class Fate(StrEnum):
     FAILED = "failed"
     ORPHANED = "orphaned"
     BROKEN = "broken"
+    STOPPED = "stopped"
     NO_ITEMS = "no items"
 
 
@@ -140,6 +141,9 @@ def _item(fields: Sequence[FieldValue], targets: Iterator[TargetEntity], *, skip
     if selected.value != b"true":
         # A selector that gave something else has an error; one that was not asked has neither value nor error.
         return ItemTold(skipped if skipped and selected.value != b"false" else Fate.FILTERED_OUT, tuple(fields))
+    stopped = [one for name in ("identifier", "blueprint") if (one := told.get(name)) and was_stopped(one.error)]
+    if stopped:
+        return ItemTold(Fate.STOPPED, tuple(fields))
     named = all(_is_given(told, name) for name in ("identifier", "blueprint"))
     target = next(targets, None) if named else None
     return ItemTold(Fate.MAPPED if target else Fate.DROPPED, tuple(fields), target)
