@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from stageport.cli.console import result_console
 from stageport.cli.mapping_review import review_mapping, subject_of
 from stageport.cli.passes import secrets_of
 from stageport.http.retry import RetryPolicy
@@ -180,7 +180,7 @@ def show_findings(examination: Examination, *, output: Literal["text", "json"]) 
 
 
 def _print(examination: Examination) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     table = Table("setting", "value", "from", title="Settings", title_justify="left", box=None, pad_edge=False)
     for row in _worth_showing(examination.rows):
         table.add_row(row.name, row.value, _origin(row))

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
+from stageport.cli.console import result_console
 from stageport.cli.running import run_async
 from stageport.model.errors import UsageError
 from stageport.model.exits import Exit
@@ -114,7 +115,7 @@ def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) 
     elif output == "markdown":
         typer.echo(plan_markdown(preview.plan), nl=False)
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = result_console()
         for words in _first_start(preview.found):
             console.print(f"[green]+[/green] {words}", markup=True)
         for line in plan_lines(preview.plan):
@@ -126,7 +127,7 @@ def show_outcome(outcome: Outcome, *, output: Literal["text", "json"]) -> None:
     if output == "json":
         _print_json(outcome_document(outcome))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = result_console()
     for line in report_lines(outcome.plan):
         console.print(line)
     _show_refused(console, outcome)

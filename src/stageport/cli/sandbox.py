@@ -1,9 +1,13 @@
 """``stageport sandbox port|backstage``: the local stand-ins, each in a process of its own."""
 
+import os
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from stageport.model.errors import StageportError
 
 app = typer.Typer(no_args_is_help=True, help="Run a local stand-in for Port or for Backstage. No account needed.")
 
@@ -25,7 +29,6 @@ def port(
     latency: Latency = 0,
 ) -> None:
     """Run a Port that validates like Port, with a page that lists what arrived. Stop it with Ctrl-C."""
-    from stageport.cli.running import run_until_stopped
     from stageport.sandbox.faults import Fault, FaultKind
     from stageport.sandbox.port.options import PortOptions
     from stageport.sandbox.port.server import run_port_sandbox
@@ -37,7 +40,7 @@ def port(
         typer.echo(f"Port stand-in on {url} (open it in a browser to see what arrived)")
         typer.echo(f"  export PORT_BASE_URL={url} PORT_CLIENT_ID={client_id} PORT_CLIENT_SECRET={client_secret}")
 
-    run_until_stopped(run_port_sandbox(options, host=host, port=number, ready=ready))
+    _serve(run_port_sandbox(options, host=host, port=number, ready=ready), place=f"{host}:{number}")
 
 
 @app.command("backstage")
@@ -54,7 +57,6 @@ def backstage(
     latency: Latency = 0,
 ) -> None:
     """Run a Backstage catalog with a sample of about 60 entities, or your own descriptors. Stop it with Ctrl-C."""
-    from stageport.cli.running import run_until_stopped
     from stageport.sandbox.backstage.descriptors import descriptors_from
     from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, run_backstage_sandbox
 
@@ -71,4 +73,21 @@ def backstage(
         for ref, reason in running.catalog.rejected.items():
             typer.echo(f"  left out: {ref}: {reason}", err=True)
 
-    run_until_stopped(run_backstage_sandbox(options, host=host, port=number, ready=ready))
+    _serve(run_backstage_sandbox(options, host=host, port=number, ready=ready), place=f"{host}:{number}")
+
+
+def _serve(server: Coroutine[Any, Any, None], *, place: str) -> None:
+    """Run a stand-in until a signal stops it.
+
+    Raises:
+        StageportError: the place to listen on is taken, or not ours.
+    """
+    from stageport.cli.running import run_until_stopped
+
+    try:
+        run_until_stopped(server)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise StageportError(
+            f"Cannot listen on {place}: {reason}", hint="Take another one with --port (0 takes a free one) or --host."
+        ) from None

@@ -1,0 +1,305 @@
+"""The commands as people and scripts run them: what goes to which stream, in which form, with which exit code."""
+
+import asyncio
+import json
+import re
+import shlex
+import signal
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from tests.contract.command import environment_of, finish, stageport, start
+from tests.contract.harness import (
+    IDENTIFIER,
+    SERVICE,
+    SERVICES,
+    TOKEN,
+    World,
+    component,
+    group,
+    mapping,
+    ref,
+    resource,
+    serve_world,
+)
+
+from stageport.model.exits import Exit
+from stageport.sandbox.faults import Fault, FaultKind
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/plan.schema.json").read_text())
+SOURCES = [component("pay"), component("bill"), component("gone"), component("stays"), group("team-a")]
+
+
+def written(world: World) -> list[str]:
+    """Name the requests by which anything at Port may have changed."""
+    reading = re.compile(r"^(GET .*|POST /v1/auth/.*|POST .*/search|POST .*/datasource-entities)$")
+    return [seen.route for seen in world.requests() if not reading.match(seen.route)]
+
+
+async def change_a_little(world: World) -> None:
+    """Have one entity to create, one to update and one to delete."""
+    world.install(SERVICES, blueprints=[SERVICE])
+    await world.sync()
+    world.catalog.put(component("brand-new"))
+    world.catalog.update(ref("component", "pay"), lambda one: one["metadata"].update(title="Pay | [bold]"))
+    world.catalog.delete(ref("component", "gone"))
+    world.forget()
+
+
+# plan
+
+
+async def test_plan_of_an_empty_port_shows_first_start_and_writes_nothing() -> None:
+    async with serve_world(SOURCES) as world:
+        result = await stageport(world, "plan", "--quiet", "--output", "json", "--detailed-exitcode")
+        assert result.code == Exit.CHANGES
+        assert result.err == ""
+        jsonschema.validate(result.json, SCHEMA)
+        assert result.json["counts"]["create"] == 5
+        assert result.json["firstStart"][:2] == ["register the integration", "write the default mapping"]
+        assert "create blueprint component" in result.json["firstStart"]
+        assert written(world) == []
+        assert world.state.integrations.find(IDENTIFIER) is None
+
+
+async def test_plan_shows_each_change_and_sync_does_exactly_that() -> None:
+    async with serve_world(SOURCES) as world:
+        await change_a_little(world)
+        plain = await stageport(world, "plan", "--quiet")
+        assert plain.code == Exit.OK
+        lines = plain.out.splitlines()
+        assert f"+ service {ref('component', 'brand-new')}" in lines
+        assert f"~ service {ref('component', 'pay')}" in lines
+        assert '    title: "pay" → "Pay | [bold]"' in lines
+        assert f"- service {ref('component', 'gone')}" in lines
+        assert lines[-1] == "Plan: 1 to create, 1 to update, 1 to delete, 2 unchanged, 0 kept."
+
+        shown = (await stageport(world, "plan", "--quiet", "--output", "json")).json
+        jsonschema.validate(shown, SCHEMA)
+        by_operation: dict[str, set[tuple[str, str]]] = {}
+        for one in shown["changes"]:
+            by_operation.setdefault(f"{one['operation']}d", set()).add((one["blueprint"], one["identifier"]))
+        assert written(world) == []
+        done = await stageport(world, "sync", "--quiet", "--output", "json")
+        assert done.code == Exit.OK
+        assert world.arrived() == by_operation
+        again = await stageport(world, "plan", "--quiet", "--detailed-exitcode")
+        assert again.code == Exit.OK
+        assert again.out.splitlines() == ["Plan: 0 to create, 0 to update, 0 to delete, 4 unchanged, 0 kept."]
+
+
+async def test_plan_as_markdown_is_fit_for_a_job_summary() -> None:
+    async with serve_world(SOURCES) as world:
+        await change_a_little(world)
+        result = await stageport(world, "plan", "--quiet", "--output", "markdown", "--detailed-exitcode")
+        assert result.code == Exit.CHANGES
+        lines = result.out.splitlines()
+        assert lines[0] == "### Stageport plan"
+        assert "| 1 | 1 | 1 | 2 | 0 | 0 | 0 |" in lines
+        assert f"| ~ | service | {ref('component', 'pay')} | title |" in lines
+        assert f"| - | service | {ref('component', 'gone')} |  |" in lines
+
+
+async def test_plan_exits_with_what_is_wrong_rather_than_with_changes() -> None:
+    async with serve_world(SOURCES) as world:
+        await change_a_little(world)
+        world.install({**SERVICES, "entityDeletionThreshold": 0})
+        held = await stageport(world, "plan", "--quiet", "--detailed-exitcode")
+        assert held.code == Exit.HELD
+        assert f"= service {ref('component', 'gone')}  kept:" in held.out
+        assert "--release-deletes" in held.out
+        world.backstage.faults.add(Fault(kind=FaultKind.STATUS, path="/by-query", status=401, body="{}"))
+        assert (await stageport(world, "plan", "--quiet", "--detailed-exitcode")).code == Exit.SOURCE
+
+
+# sync
+
+
+async def test_sync_as_json_is_whole_and_alone_on_standard_output() -> None:
+    config = mapping(
+        resource("Component", "service", title=".metadata.name", properties={"type": ".spec.size // .spec.type"}),
+        resource("Group", "fleet"),
+    )
+    async with serve_world([component("pay"), component("odd", size=7), group("team-a")]) as world:
+        world.install(config, blueprints=[SERVICE])
+        result = await stageport(world, "sync", "--output", "json")
+        assert result.code == Exit.UNWRITTEN
+        shown = result.json
+        assert (shown["format"], shown["state"], shown["exit"]) == (1, "failed", Exit.UNWRITTEN)
+        assert shown["pass"] == "verify"
+        counts = shown["counts"]
+        assert (counts["create"], counts["refused"], counts["blocked"]) == (1, 1, 1)
+        (refused,) = shown["refused"]
+        assert refused["source"] == ref("component", "odd")
+        assert (refused["status"], refused["code"]) == (422, "blueprint_schema_mismatch")
+        assert [one["blueprint"] for one in shown["blocked"]] == ["fleet"]
+        # The log went to the other stream, a JSON object a line where there is no terminal.
+        events = [json.loads(line) for line in result.err.splitlines() if line.startswith("{")]
+        assert any(event["event"] == "pass started" for event in events)
+        assert any(event.get("source") == ref("component", "odd") for event in events)
+
+
+async def test_quiet_leaves_the_result_alone() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world:
+        result = await stageport(world, "sync", "--quiet")
+        assert result.code == Exit.OK
+        assert result.err == ""
+        assert result.out == "Done: 2 created, 0 updated, 0 deleted, 0 unchanged, 0 kept, 0 not written.\n"
+
+
+async def test_options_beat_the_environment() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world:
+        words = ("--backstage-url", world.backstage.url, "--port-url", world.port.url, "--identifier", "another-one")
+        nowhere = "http://127.0.0.1:9"
+        result = await stageport(world, "sync", "--quiet", *words, BACKSTAGE_URL=nowhere, PORT_BASE_URL=nowhere)
+        assert result.code == Exit.OK, result.err
+        assert world.state.integrations.find("another-one") is not None
+
+
+async def test_oceans_variables_are_understood() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world:
+        options = world.state.options
+        theirs = {
+            "OCEAN__PORT": json.dumps({"clientId": options.client_id, "clientSecret": options.client_secret}),
+            "OCEAN__PORT__BASE_URL": world.port.url,
+            "OCEAN__INTEGRATION__IDENTIFIER": "from-ocean",
+            "OCEAN__INTEGRATION__CONFIG__BACKSTAGE_URL": world.backstage.url,
+            "OCEAN__INTEGRATION__CONFIG__BACKSTAGE_TOKEN": TOKEN,
+            "OCEAN__EVENT_LISTENER": '{"type": "ONCE"}',
+            "OCEAN__PROCESS_EXECUTION_MODE": "single_process",
+        }
+        ours = ("BACKSTAGE_URL", "PORT_BASE_URL", "PORT_CLIENT_ID", "STAGEPORT_INTEGRATION_IDENTIFIER")
+        result = await stageport(world, "sync", "--quiet", without=ours, **theirs)
+        assert result.code == Exit.OK, result.err
+        assert world.state.integrations.find("from-ocean") is not None
+        assert {one["$datasource"].split("/")[-2] for one in world.held().values()} == {"from-ocean"}
+
+
+# check
+
+
+async def test_check_shows_where_every_value_came_from_and_hides_secrets() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world:
+        files = {
+            ".env": "STAGEPORT_PAGE_SIZE=123\n",
+            "config.yaml": 'pageSize: 77\nintegration:\n  config:\n    backstageUrl: "http://elsewhere"\n',
+        }
+        more = {"OCEAN__PORT__CLIENT_ID": world.state.options.client_id, "OCEAN__INTEGRATION__IDENTIFER": "typo"}
+        text = await stageport(world, "check", files=files, **more)
+        assert text.code == Exit.OK, text.out
+        rows = {line.split()[0]: line for line in text.out.splitlines() if line.strip()}
+        assert "123" in rows["page_size"]
+        assert ".env: STAGEPORT_PAGE_SIZE (over config file: config.yaml: page_size)" in rows["page_size"]
+        assert "environment: OCEAN__PORT__CLIENT_ID (over environment: PORT_CLIENT_ID)" in rows["port.client_id"]
+        assert "set (hidden)" in rows["port.client_secret"]
+        assert "did you mean OCEAN__INTEGRATION__IDENTIFIER?" in text.out
+        assert "2 entities: Component 1, Group 1" in text.out
+        assert "not registered yet" in text.out
+        assert written(world) == []
+
+        shown = (await stageport(world, "check", "--output", "json", files=files, **more)).json
+        settings = {row["name"]: row for row in shown["settings"]}
+        assert settings["page_size"]["from"] == ".env: STAGEPORT_PAGE_SIZE"
+        assert settings["page_size"]["over"] == ["config file: config.yaml: page_size"]
+        assert settings["client_timeout"]["from"] == "default"
+        assert {one["level"] for one in shown["findings"]} == {"ok", "warning"}
+
+
+async def test_check_names_everything_that_is_wrong_at_once() -> None:
+    async with serve_world([component("pay")]) as world:
+        wrong = {"BACKSTAGE_TOKEN": "a-token-that-nobody-knows", "PORT_CLIENT_SECRET": "a-secret-that-nobody-knows"}
+        result = await stageport(world, "check", **wrong)
+        assert result.code == Exit.SOURCE
+        assert "Backstage does not know this token" in result.out
+        assert "gives no token" in result.out
+
+
+async def test_check_says_what_the_blueprints_cannot_hold() -> None:
+    config = mapping(
+        resource("Component", "service", properties={"size": ".spec.size"}, relations={"owner": ".spec.owner"}),
+        resource("Group", "fleet"),
+    )
+    async with serve_world([component("pay"), group("team-a")]) as world:
+        world.install(config, blueprints=[SERVICE])
+        result = await stageport(world, "check")
+        assert result.code == Exit.TARGET
+        assert "has no property size" in result.out
+        assert "has no relation owner" in result.out
+        assert "there is no blueprint fleet" in result.out
+
+
+# sandbox
+
+
+async def first_lines(process: asyncio.subprocess.Process) -> list[str]:
+    """Return the two lines that a stand-in prints when it is ready."""
+    assert process.stdout is not None
+    return [(await asyncio.wait_for(process.stdout.readline(), 30)).decode() for _ in range(2)]
+
+
+def exported(line: str) -> dict[str, str]:
+    """Read a line of shell that sets variables."""
+    words = shlex.split(line)
+    assert words[0] == "export"
+    return dict(word.split("=", 1) for word in words[1:])
+
+
+async def test_both_stand_ins_run_as_commands_and_a_sync_between_them_works_as_they_say() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with serve_world([]) as world:
+            environment = {
+                name: value
+                for name, value in environment_of(world, folder).items()
+                if name in ("PATH", "PYTHONPATH", "HOME", "LANG")
+            }
+        port = await start("sandbox", "port", "--port", "0", environment=environment, folder=folder)
+        backstage = await start(
+            *("sandbox", "backstage", "--port", "0", "--entities", "30"), environment=environment, folder=folder
+        )
+        try:
+            ready, line = await first_lines(port)
+            assert "open it in a browser" in ready
+            given = exported(line)
+            ready, line = await first_lines(backstage)
+            assert "with 30 entities" in ready
+            given |= exported(line)
+            sync = await start("sync", "--quiet", environment=environment | given, folder=folder)
+            result = await finish(sync)
+            assert result.code == Exit.OK, result.err
+            assert "not written" in result.out
+            state = await asyncio.to_thread(read_json, f"{given['PORT_BASE_URL']}/_sandbox/stats")
+            assert sum(state["stored"].values()) >= 29
+        finally:
+            port.send_signal(signal.SIGTERM)
+            backstage.send_signal(signal.SIGINT)
+            ends = [await finish(port), await finish(backstage)]
+        assert [end.code for end in ends] == [0, 0]
+        assert [end.err for end in ends] == ["", ""]
+
+
+def read_json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+async def test_a_stand_in_whose_port_is_taken_says_so() -> None:
+    async with serve_world([component("pay")]) as world:
+        taken = world.port.url.rpartition(":")[2]
+        result = await stageport(world, "sandbox", "port", "--port", taken)
+        assert result.code == Exit.FAILED
+        assert taken in result.err
+        assert "--port" in result.err
+
+
+async def test_version_and_help() -> None:
+    async with serve_world([]) as world:
+        shown = await stageport(world, "--version")
+        assert (shown.code, shown.err) == (Exit.OK, "")
+        assert re.fullmatch(r"stageport \d+\.\d+\.\d+\n", shown.out)
+        for words in ((), ("sync",), ("sandbox",)):
+            result = await stageport(world, *words, "--help")
+            assert result.code == Exit.OK
+            assert "Usage:" in result.out
