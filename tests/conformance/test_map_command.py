@@ -44,6 +44,7 @@ class FrugalPool(WorkerPool):
         await super().close()
 
 
+@pytest.mark.timeout(180)
 def test_every_case_through_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.timeout(180)
 async def test_the_how_to_runs_as_it_is_written(tmp_path: Path) -> None:
     descriptor = re.search(r"<<'EOF'\n(.*?)\nEOF", HOW_TO, re.DOTALL)
     assert descriptor is not None
