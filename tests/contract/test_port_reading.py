@@ -221,6 +221,17 @@ async def test_creating_a_blueprint_is_not_done_twice() -> None:
     assert len(port.script.seen) == 1
 
 
+@pytest.mark.parametrize("answer", [as_html(), Answer(200), Answer(200, b"{")])
+async def test_a_web_page_is_no_word_that_a_blueprint_is_as_it_should(answer: Answer) -> None:
+    """It comes with 200 from a proxy; a first start that believed it would never add the relations."""
+    routes = {"POST /v1/blueprints": answer, "PATCH /v1/blueprints/service": answer}
+    async with scripted_port(routes) as port:
+        with pytest.raises(TargetAnswerError):
+            await port.blueprints.create_blueprint({"identifier": "service"})
+        with pytest.raises(TargetAnswerError):
+            await port.blueprints.patch_blueprint("service", {"relations": {}})
+
+
 async def test_an_account_that_may_not_create_blueprints() -> None:
     async with scripted_port({"POST /v1/blueprints": complain(403, "missing_permissions")}) as port:
         with pytest.raises(TargetRefusedError):

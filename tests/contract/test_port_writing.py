@@ -265,3 +265,17 @@ async def test_a_port_that_fails_while_deleting() -> None:
     async with scripted_port({DELETE: Answer(503)}, policy=RetryPolicy(attempts=2)) as port:
         with pytest.raises(TargetUnreachableError):
             await delete(port, "a")
+
+
+@pytest.mark.parametrize("answer", [as_html(), Answer(200), Answer(200, b"{")])
+async def test_a_web_page_is_no_word_that_anything_was_deleted(answer: Answer) -> None:
+    routes = {DELETE: deleting("a"), SEARCH: found("a"), "DELETE /v1/blueprints/service/entities/a": answer}
+    async with scripted_port(routes) as port:
+        with pytest.raises(TargetAnswerError):
+            await delete(port, "a")
+
+
+async def test_an_answer_without_content_is_one() -> None:
+    routes = {DELETE: deleting("a"), SEARCH: found("a"), "DELETE /v1/blueprints/service/entities/a": Answer(204)}
+    async with scripted_port(routes) as port:
+        assert await delete(port, "a") == {"a": None}

@@ -75,6 +75,25 @@ def decode_answer(decoder: "msgspec.json.Decoder[T]", response: Response, *, doi
         ) from error
 
 
+class _Envelope(msgspec.Struct):
+    ok: bool = True
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+
+
+def expect_accepted(response: Response, *, doing: str) -> None:
+    """Make sure that a successful answer is Port's, where nothing in it is of interest.
+
+    A login page or a proxy's notice comes with 200 too, and stands for nothing that was done.
+
+    Raises:
+        TargetAnswerError: it is not.
+    """
+    if response.body or response.status != 204:
+        decode_answer(_envelopes, response, doing=doing)
+
+
 def explain_refusal(response: Response, *, doing: str, base_url: str) -> TargetError:
     """Turn an error answer into an error for people; ``doing`` reads like "reading the blueprints"."""
     complaint = read_complaint(response)

@@ -7,7 +7,7 @@ import msgspec
 from stageport.model.blueprints import Blueprint, parse_blueprint
 from stageport.model.entities import Json
 from stageport.model.errors import MissingBlueprintError
-from stageport.port.answers import decode_answer
+from stageport.port.answers import decode_answer, expect_accepted
 from stageport.port.paths import blueprint_path
 from stageport.port.session import PortSession
 
@@ -26,10 +26,13 @@ _alls = msgspec.json.Decoder(_All)
 
 async def blueprint_exists(session: PortSession, identifier: str) -> bool:
     """Say whether there is such a blueprint."""
+    doing = f"looking for blueprint {identifier}"
     response = await session.call("GET", blueprint_path(identifier))
-    if response.ok or response.status == 404:
-        return response.ok
-    raise session.explain(response, doing=f"looking for blueprint {identifier}")
+    if response.ok:
+        expect_accepted(response, doing=doing)
+    elif response.status != 404:
+        raise session.explain(response, doing=doing)
+    return response.ok
 
 
 def missing_blueprint(identifier: str) -> MissingBlueprintError:
@@ -71,11 +74,15 @@ class PortBlueprints:
             TargetAnswerError: with code ``identifier_taken`` when there is one already.
         """
         response = await self._session.call_json("POST", "/v1/blueprints", document, exporter=True, retryable=False)
+        doing = f"creating blueprint {document.get('identifier')}"
         if not response.ok:
-            raise self._session.explain(response, doing=f"creating blueprint {document.get('identifier')}")
+            raise self._session.explain(response, doing=doing)
+        expect_accepted(response, doing=doing)
 
     async def patch_blueprint(self, identifier: str, patch: Json) -> None:
         """Change a blueprint; ``patch`` holds whole top-level objects (``relations`` entire, not one of them)."""
         response = await self._session.call_json("PATCH", blueprint_path(identifier), patch, exporter=True)
+        doing = f"changing blueprint {identifier}"
         if not response.ok:
-            raise self._session.explain(response, doing=f"changing blueprint {identifier}")
+            raise self._session.explain(response, doing=doing)
+        expect_accepted(response, doing=doing)

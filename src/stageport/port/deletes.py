@@ -7,7 +7,7 @@ import msgspec
 
 from stageport.http.messages import Response
 from stageport.model.changes import WriteOptions, Written
-from stageport.port.answers import concerns_everything, decode_answer, read_complaint, read_refusal
+from stageport.port.answers import concerns_everything, decode_answer, expect_accepted, read_complaint, read_refusal
 from stageport.port.blueprints import blueprint_exists
 from stageport.port.paths import bulk_delete_path, entity_delete_path
 from stageport.port.searches import PortSearches
@@ -65,7 +65,10 @@ class Deleter:
         """Delete one entity by itself, for Port's word on it."""
         path = entity_delete_path(self._blueprint, identifier, self._options)
         response = await self._session.call("DELETE", path, exporter=True)
-        if response.ok or (response.status == 404 and read_complaint(response).error):
+        if response.ok:
+            expect_accepted(response, doing=self._doing)
+            return Written(identifier)
+        if response.status == 404 and read_complaint(response).error:
             return Written(identifier)
         if concerns_everything(response) or response.status not in BLAMEABLE - {404}:
             raise self._session.explain(response, doing=self._doing)
