@@ -126,6 +126,9 @@ class Gate:
             return _refuse(problem)
         except web.HTTPRequestEntityTooLarge:
             return _refuse(_too_large())
+        except ConnectionResetError:
+            # The client went away before its request had come whole: nobody hears this.
+            return _refuse(PortProblem(400, "bad_request", "The request was cut short"))
         except web.HTTPException:
             return _refuse(PortProblem(404, "not_found", f"Route {request.method}:{request.path} was not found"))
         except Exception:  # noqa: BLE001 - Port answers 500, and the journal keeps the traceback
