@@ -1,6 +1,5 @@
 """Real processes under observation: killed at a moment of our choosing, and nothing of them left behind."""
 
-import os
 import random
 import signal
 import subprocess
@@ -69,9 +68,3 @@ def shared_bytes(pids: list[int]) -> int:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) * 1024
     return total
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process so far, its finished children included."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")

@@ -2,7 +2,8 @@
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ TROUBLES: tuple[dict[str, Any], ...] = (
     {"kind": FaultKind.HTML},
     {"kind": FaultKind.DRIP, "piece": 4096, "delay_ms": 1},
 )
+
+
+@dataclass
+class Tally:
+    """What was counted: how many passes it took until one came through, and what was injected."""
+
+    needed: Counter[int] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
 
 
 def troubles(seed: int) -> list[Fault]:
@@ -103,35 +112,37 @@ async def passes_until_quiet(world: World, gone: set[str], chance: random.Random
     raise AssertionError(f"no pass came through in {MOST_PASSES}")
 
 
-@pytest.mark.timeout(60 + SEEDS * 20)
+@pytest.fixture(scope="module")
+def tally() -> Iterator[Tally]:
+    """Count over all seeds, and tell at the end."""
+    counted = Tally()
+    yield counted
+    print(
+        f"\npasses until one came through: {dict(sorted(counted.needed.items()))}; injected: {dict(counted.injected)}"
+    )
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
 async def test_with_a_fifth_of_all_requests_failing_both_sides_come_to_agree(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    seed: int, tmp_path: Path, tally: Tally
 ) -> None:
-    needed: Counter[int] = Counter()
-    injected: Counter[str] = Counter()
-    for seed in range(SEEDS):
-        async with serve_world(landscape(), page_size=40, ledger=str(tmp_path / f"{seed}.sqlite3")) as world:
-            chance = random.Random(seed)
-            world.state.journal.arrivals = deque()
-            add_troubles(world, seed)
-            gone: set[str] = set()
-            for _ in range(3):
-                needed[await passes_until_quiet(world, gone, chance)] += 1
-                gone |= edit(world, chance)
-            needed[await passes_until_quiet(world, gone, chance)] += 1
-            injected += Counter(map(str, (world.port.faults.injected + world.backstage.faults.injected).elements()))
-            # A pass that came through under faults has left nothing undone: one without faults finds nothing to do.
-            world.port.faults.clear()
-            world.backstage.faults.clear()
-            assert world.wrong() == [], f"seed {seed}"
-            world.writes()
-            assert await sync(world, PassKind.VERIFY) is Exit.OK
-            assert not world.writes(), f"seed {seed}"
-            assert world.wrong() == [], f"seed {seed}"
-    record_property("passes needed", dict(needed))
-    print(f"\n{SEEDS} seeds; passes until one came through: {dict(sorted(needed.items()))}; injected: {dict(injected)}")
-
-
-def add_troubles(world: World, seed: int) -> None:
-    world.port.faults.add(*troubles(seed))
-    world.backstage.faults.add(*troubles(seed + 50_000))
+    async with serve_world(landscape(), page_size=40, ledger=str(tmp_path / "ledger.sqlite3")) as world:
+        chance = random.Random(seed)
+        world.state.journal.arrivals = deque()
+        world.port.faults.add(*troubles(seed))
+        world.backstage.faults.add(*troubles(seed + 50_000))
+        gone: set[str] = set()
+        for _ in range(3):
+            tally.needed[await passes_until_quiet(world, gone, chance)] += 1
+            gone |= edit(world, chance)
+        tally.needed[await passes_until_quiet(world, gone, chance)] += 1
+        tally.injected.update(str(one) for one in world.port.faults.injected.elements())
+        tally.injected.update(str(one) for one in world.backstage.faults.injected.elements())
+        # A pass that came through under faults has left nothing undone: one without faults finds nothing to do.
+        world.port.faults.clear()
+        world.backstage.faults.clear()
+        assert world.wrong() == []
+        world.writes()
+        assert await sync(world, PassKind.VERIFY) is Exit.OK
+        assert not world.writes()
+        assert world.wrong() == []
