@@ -9,9 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from syrupy.assertion import SnapshotAssertion
 
+from stageport.cli import mapping_run
 from stageport.cli.entity_input import InputError
 from stageport.cli.map_request import MapRequest
 from stageport.cli.mapping_run import run_map
+from stageport.mapping.workers import Limits
 from stageport.model.errors import MappingError, SettingsError
 from stageport.model.exits import Exit
 
@@ -95,7 +97,10 @@ def test_an_error_at_run_time_is_shown_at_its_place(tmp_path: Path, capsys: pyte
     assert shown[1].index("^") == shown[0].index(".name")
 
 
-def test_what_had_to_be_stopped_is_told_and_not_looked_into(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_had_to_be_stopped_is_told_and_not_looked_into(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapping_run, "LIMITS", Limits(cpu_seconds=0.4))
     _, printed = run(capsys, PETSTORE, write(tmp_path / "m.json", resource(identifier="def f: f; f")))
     assert "failed: an expression that it needs had to be stopped" in printed
     assert "used more than 0.2 s of CPU time\n  blueprint" in printed
