@@ -1,16 +1,18 @@
 """The HTTP server of a running service.
 
-    async with serve_web(service, host="0.0.0.0", port=8000, metrics=metrics) as running:
+    async with serve_web(service, host="0.0.0.0", port=8000, metrics=metrics, version="1.0.0") as running:
         running.url            # http://127.0.0.1:8000
 
 It answers from what the process knows, without asking Backstage or Port, so that a probe says something of the process
-and of nothing else. There is no access log: probes and scrapes come every few seconds.
+and of nothing else. It has a thread and a loop of its own: a pass keeps the service's loop to itself for a tenth of a
+second now and then, and a loop that stands still for good is what a probe is to find out. There is no access log:
+probes and scrapes come every few seconds.
 """
 
 import asyncio
-import hmac
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -19,23 +21,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from stageport.model.errors import SettingsError
-from stageport.telemetry.metrics import CONTENT_TYPE, Metrics
-from stageport.web.answers import health_answer, json_answer, page_answer, problem_answer, text_answer
-from stageport.web.routes import SECRET_HEADER, SECRET_QUERY, docs_page, openapi_document, paths, routes
+from stageport.telemetry.metrics import Metrics
+from stageport.web.answers import problem_answer
+from stageport.web.pages import Pages, Webhook
 from stageport.web.watched import Watched
 
-WEBHOOK_REASON = "the webhook"
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """``POST /resync`` is answered; with a ``secret``, only to those who know it.
-
-    Port can be told an address and nothing else, so the secret may come as a parameter of it
-    (``https://…/resync?secret=…``); whoever can choose headers sends ``X-Stageport-Secret``.
-    """
-
-    secret: str | None = None
+__all__ = ["Patience", "RunningWeb", "Webhook", "serve_web"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,92 +68,63 @@ async def serve_web(
     Raises:
         SettingsError: nothing can listen there.
     """
-    patience = patience or Patience()
-    pages = _Pages(watched, metrics=metrics, version=version, path_prefix=path_prefix, webhook=webhook)
+    home = asyncio.get_running_loop()
+    pages = Pages(watched, home=home, metrics=metrics, version=version, path_prefix=path_prefix, webhook=webhook)
+    url: Future[str] = Future()
+    stopped: Future[None] = Future()
+    serving = _serve(pages, patience or Patience(), host=host, port=port, url=url, stopped=stopped)
+    thread = asyncio.ensure_future(asyncio.to_thread(asyncio.run, serving))
+    try:
+        yield RunningWeb(await asyncio.shield(asyncio.wrap_future(url)))
+    finally:
+        stopped.set_result(None)
+        await thread
+
+
+async def _serve(
+    pages: Pages, patience: Patience, *, host: str, port: int, url: "Future[str]", stopped: "Future[None]"
+) -> None:
+    """Run the server until it is stopped; ``url`` is told where it is, or why it is not."""
+    app = web.Application(middlewares=[_within(patience.request), _explained], client_max_size=patience.body)
+    pages.add_to(app.router)
     runner = web.AppRunner(
-        pages.application(patience),
+        app,
         access_log=None,
         logger=_silent_logger(),
         keepalive_timeout=patience.idle,
         lingering_time=min(1.0, patience.request),
         shutdown_timeout=patience.closing,
     )
-    await runner.setup()
     try:
-        await _listen(runner, host, port)
-        yield RunningWeb(_url(runner))
+        await runner.setup()
+        url.set_result(await _listen(runner, host, port))
+        await asyncio.wrap_future(stopped)
+    except Exception as error:  # noqa: BLE001 -- it is raised where the server was asked for
+        url.set_exception(error)
     finally:
         await runner.cleanup()
 
 
-class _Pages:
-    """The answers, each behind the name that the table of routes gives it."""
+async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
+    """Begin to listen and return the address.
 
-    def __init__(
-        self, watched: Watched, *, metrics: Metrics, version: str, path_prefix: str, webhook: Webhook | None
-    ) -> None:
-        self._watched = watched
-        self._metrics = metrics
-        self._version = version
-        self._prefix = path_prefix
-        self._webhook = webhook
-        self._routes = routes(webhook=webhook is not None)
-        self._has_secret = webhook is not None and webhook.secret is not None
+    Raises:
+        SettingsError: nothing can listen there.
+    """
+    try:
+        await web.TCPSite(runner, host or None, port).start()
+    except OSError as error:
+        raise SettingsError(
+            f"Nothing can listen on port {port} of {host or 'this machine'}: {error.strerror or error}.",
+            hint="Choose another one with APPLICATION__PORT, or stop what holds it.",
+        ) from error
+    return _url(runner)
 
-    def application(self, patience: Patience) -> web.Application:
-        """Put the application together."""
-        middlewares = [_within(patience.request), _explained]
-        app = web.Application(middlewares=middlewares, client_max_size=patience.body)
-        by_name: Mapping[str, Callable[[web.Request], Awaitable[web.Response]]] = {
-            "live": self._live,
-            "ready": self._ready,
-            "status": self._status,
-            "metrics": self._render_metrics,
-            "docs": self._docs,
-            "openapi": self._openapi,
-            "resync": self._resync,
-        }
-        for route in self._routes:
-            for path in paths(route, self._prefix):
-                add = app.router.add_get if route.method == "GET" else app.router.add_post
-                add(path, by_name[route.name])
-        return app
 
-    async def _live(self, _request: web.Request) -> web.Response:
-        alive = self._watched.is_alive()
-        return health_answer("live", version=self._version, ok=alive, reason="" if alive else "the loop stands still")
-
-    async def _ready(self, _request: web.Request) -> web.Response:
-        ready = self._watched.readiness()
-        return health_answer("ready", version=self._version, ok=ready.ok, reason=ready.reason)
-
-    async def _status(self, _request: web.Request) -> web.Response:
-        return json_answer(self._watched.status())
-
-    async def _render_metrics(self, _request: web.Request) -> web.Response:
-        return text_answer(self._metrics.render(), content_type=CONTENT_TYPE)
-
-    async def _docs(self, _request: web.Request) -> web.Response:
-        return page_answer(docs_page(self._routes, version=self._version))
-
-    async def _openapi(self, _request: web.Request) -> web.Response:
-        return json_answer(
-            openapi_document(self._routes, version=self._version, prefix=self._prefix, secret=self._has_secret)
-        )
-
-    async def _resync(self, request: web.Request) -> web.Response:
-        if not self._is_admitted(request):
-            return problem_answer(401, f"The secret is missing or wrong; send it as {SECRET_HEADER}.")
-        await request.read()  # it says nothing of use, but a client may insist on being heard to the end
-        await self._watched.request_resync(WEBHOOK_REASON)
-        return json_answer({"ok": True})
-
-    def _is_admitted(self, request: web.Request) -> bool:
-        secret = self._webhook.secret if self._webhook else None
-        if secret is None:
-            return True
-        given = request.headers.get(SECRET_HEADER) or request.query.get(SECRET_QUERY) or ""
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode())
+def _url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reached}:{port}"
 
 
 def _within(seconds: float) -> Middleware:
@@ -208,19 +170,3 @@ def _silent_logger() -> logging.Logger:
     logger = logging.Logger("stageport.web")
     logger.addHandler(logging.NullHandler())
     return logger
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
-    try:
-        await web.TCPSite(runner, host or None, port).start()
-    except OSError as error:
-        raise SettingsError(
-            f"Nothing can listen on port {port} of {host or 'this machine'}: {error.strerror or error}.",
-            hint="Choose another one with APPLICATION__PORT, or stop what holds it.",
-        ) from error
-
-
-def _url(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{reached}:{port}"

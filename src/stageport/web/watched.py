@@ -15,7 +15,11 @@ class Readiness:
 
 
 class Watched(Protocol):
-    """A service that can be asked how it fares. No answer may wait for Backstage or Port."""
+    """A service that can be asked how it fares. No answer may wait for Backstage or Port.
+
+    ``is_alive`` and ``readiness`` are asked from another thread, for they must be answered while the service's own loop
+    stands still; the other two are asked on that loop.
+    """
 
     def is_alive(self) -> bool:
         """Tell whether the loop ticked lately; a service that is not alive is started anew by whoever watches it."""
