@@ -468,4 +468,5 @@ async def test_its_address_can_be_reached_whatever_it_listens_on(service: Servic
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     async with serve(service, host=host, port=port) as running:
+        assert running.url == f"http://127.0.0.1:{port}"
         assert (await ask(running, "/livez")).status == 200

@@ -122,7 +122,8 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
 
 
 def _url(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
+    # Whoever listens on both families is more often looked for at the older one.
+    host, port = min((address[:2] for address in runner.addresses), key=lambda address: ":" in address[0])
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{reached}:{port}"
 
