@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import footprint, machine, regression
-from bench.matrix import Cell, Manner, measure_cell, measure_floors, plan_program
+from bench.matrix import Cell, FailedRunError, Manner, measure_cell, measure_floors, plan_program
 from bench.ocean import Ocean, measure_ocean
 from bench.picture import draw
 from bench.report import text_of
@@ -174,4 +174,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except FailedRunError as error:
+        sys.exit(f"Stopped: {error}")

@@ -11,6 +11,11 @@ from bench.scenarios import PLAIN, Change, Scenario
 from bench.standins import UNLIMITED, Limit
 from bench.world import Setting, World, errors_of, open_world, sync, sync_command
 
+
+class FailedRunError(Exception):
+    """A measured command failed, or left the wrong content at Port."""
+
+
 Say = Callable[[str], None]
 FLOOR_REPEATS = 3
 TINY = 20
@@ -79,10 +84,16 @@ def _repeat(world: World, program: Program, repeat: int, say: Say) -> Iterator[R
     for scenario, options in program:
         run = sync(world, scenario, options, repeat=repeat)
         say(line_of(run))
-        if not run.verdict.right or run.exit:
-            say(errors_of(world))
-            say("\n".join(run.verdict.examples))
+        _stop_if_failed(run, world)
         yield run
+
+
+def _stop_if_failed(run: Run, world: World) -> None:
+    """End the benchmark when a command did not do its work: what follows would measure nothing."""
+    if run.exit:
+        raise FailedRunError(f"{run.scenario} ended with exit code {run.exit}:\n{errors_of(world)}")
+    if not run.verdict.right:
+        raise FailedRunError(f"{run.scenario} left Port wrong:\n" + "\n".join(run.verdict.examples))
 
 
 def measure_floors(program: Program, manner: Manner, say: Say) -> dict[str, float]:
