@@ -90,15 +90,16 @@ class BackstageCatalog:
     async def _scan(self, kind: str, query: Query, *, page_size: int) -> AsyncGenerator[SourcePage, None]:
         reader = PageReader(self._connection, query, page_size=page_size)
         yielded: set[SourceRef] = set()
-        for _ in range(SCANS):
-            scanned: set[SourceRef] = set()
+        for scan in range(SCANS):
+            # The first scan yields all that it sees: one set does for both.
+            scanned = set[SourceRef]() if scan else yielded
             announced = 0
             async with aclosing(reader.read()) as pages:
                 async for page in pages:
                     announced = page.total_items if not scanned else announced
                     entities = tuple(read_entity(bytes(item)) for item in page.items)
-                    scanned.update(entity.ref for entity in entities)
                     unseen = tuple(_unseen(entities, yielded))
+                    scanned.update(entity.ref for entity in entities)
                     if unseen:
                         yield SourcePage(kind, unseen, announced)
             if len(scanned) == announced:

@@ -10,7 +10,7 @@ Losing the ledger turns the next pass into a verify, and nothing else.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -29,15 +29,17 @@ from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.plan import Plan
 from stageport.plan.safety import Verdict
 from stageport.sync.conclude import Conclusion
+from stageport.sync.erase import Eraser, requiring
 from stageport.sync.findings import Findings
 from stageport.sync.gather import Gatherer
 from stageport.sync.look import Looker
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
+from stageport.sync.sink import Collector, Sink
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import run_limited
 from stageport.sync.weigh import Weigher, read_refs
-from stageport.sync.write import Applied, Collector, Sink, Writer
+from stageport.sync.write import Applied, Writer
 
 KINDS_AT_ONCE = 3
 CHANGED_AT_ONCE = 500
@@ -94,7 +96,9 @@ async def conduct(
         run = _Pass(around, ground, ledger, sink=writer, findings=findings, scope=scope, number=number)
         verdict = await run.judge(before_end=lambda: writer.finish(ground.blueprints))
         if scope.kind is PassKind.VERIFY:
-            await Looker(around.target, ground, ledger).note_stored(writer.written)
+            looker = Looker(around.target, ground, ledger)
+            for keys in writer.written.chunks(size=CHANGED_AT_ONCE):
+                await looker.note_stored(keys)
         relations = await run.relations_of(verdict.deletes)
         touched = writer.applied.written + len(writer.applied.refused)
         plan = _plan(
@@ -107,7 +111,15 @@ async def conduct(
             touched=touched,
             relations=relations,
         )
-        await writer.delete(plan)
+        eraser = Eraser(
+            around.target,
+            ledger,
+            options=options,
+            required=requiring(ground.blueprints),
+            applied=writer.applied,
+            listener=around.listener,
+        )
+        await eraser.erase(plan)
     finally:
         await writer.stop()
     if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds:
@@ -191,8 +203,10 @@ class _Pass:
         return verdict
 
     async def relations_of(self, deletes: Sequence[Change]) -> dict[TargetKey, tuple[TargetKey, ...]]:
-        """Read what doomed target entities relate to, where Port does not take dependents along by itself."""
-        if not deletes or self._ground.document.delete_dependents:
+        """Read what doomed target entities relate to, where that decides in which order they can go."""
+        whole = self._ground.document.delete_dependents
+        required = requiring(self._ground.blueprints)
+        if not deletes or (whole and not any(change.blueprint in required for change in deletes)):
             return {}
         found: dict[TargetKey, tuple[TargetKey, ...]] = {}
         for name in sorted({change.blueprint for change in deletes}):
@@ -267,28 +281,36 @@ class _Pass:
 
     async def _scan(self, place: Place, weigher: Weigher) -> list[SourceRef]:
         number, read = place
-        records = self._ledger.kind_sources(read.kind.lower())
-        known = {record.ref: record for record in records if self._names.place(record.ref) == place}
+        kind = read.kind.lower()
         counts = self._findings.read_by_kind
-        counts.setdefault(read.kind.lower(), 0)
+        counts.setdefault(kind, 0)
         changed: list[SourceRef] = []
+        seen: set[SourceRef] = set()
         async with aclosing(self._around.source.read_inventory(read.kind, filters=read.filters)) as inventory:
             async for page in inventory:
-                counts[read.kind.lower()] += len(page)
-                self._around.listener(PageRead(read.kind, len(page), counts[read.kind.lower()]))
-                new = [one.ref for one in page if _has_changed(known.pop(self._names.name(one.ref, number), None), one)]
+                counts[kind] += len(page)
+                self._around.listener(PageRead(read.kind, len(page), counts[kind]))
+                names = [self._names.name(one.ref, number) for one in page]
+                known = self._ledger.sources(names)
+                new = [one.ref for name, one in zip(names, page, strict=True) if _has_changed(known.get(name), one)]
                 self._findings.skipped += len(page) - len(new)
+                seen.update(names)
                 changed += new
+        gone = [name for name in self._known(place) if name not in seen]
         for start in range(0, len(changed), CHANGED_AT_ONCE):
             found = await read_refs(self._around, changed[start : start + CHANGED_AT_ONCE])
             await weigher.take(number, read, found)
-        return list(known)
+        return gone
+
+    def _known(self, place: Place) -> Iterator[SourceRef]:
+        records = self._ledger.kind_sources(place[1].kind.lower())
+        return (record.ref for record in records if self._names.place(record.ref) == place)
 
 
 def _has_changed(record: SourceRecord | None, seen: SourceEntity) -> bool:
     if record is None or (record.uid, record.etag) != (seen.uid, seen.etag) or not _RELIABLE_ETAG.fullmatch(seen.etag):
         return True
-    return record.digest == UNKNOWN and not record.failed
+    return record.digest == UNKNOWN
 
 
 def _related(entity: Json, targets: dict[str, str]) -> Iterable[TargetKey]:

@@ -1,12 +1,18 @@
-"""Upserts that have to wait until everything is read, with their bodies on disk: memory holds the names alone."""
+"""What a pass keeps until its end, on disk once it is much: upserts that have to wait, names of what was written."""
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
+
+import msgspec
 
 from stageport.model.changes import Change
 from stageport.model.ledger import Fingerprint
 from stageport.model.refs import TargetKey
+
+IN_MEMORY = 4 * 1024 * 1024
+"""Bytes; beyond these a file takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +24,10 @@ class Upsert:
 
 
 class Spool:
-    """Holds one upsert for each target entity; a later one takes the place of an earlier one."""
+    """Holds one upsert for each target entity, its body in the file; a later one takes the place of an earlier one."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=4 * 1024 * 1024)  # noqa: SIM115 - closed by ``close``
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by ``close``
         self._held: dict[TargetKey, tuple[Upsert, int, int]] = {}
 
     def __contains__(self, key: object) -> bool:
@@ -47,6 +53,28 @@ class Spool:
     def drop(self, key: TargetKey) -> None:
         """Let go of an upsert."""
         del self._held[key]
+
+    def close(self) -> None:
+        """Delete what is on disk."""
+        self._file.close()
+
+
+class KeyLog:
+    """The names of many target entities, in the order in which they were noted."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by ``close``
+
+    def note(self, key: TargetKey) -> None:
+        """Add a name."""
+        self._file.write(msgspec.json.encode(key) + b"\n")
+
+    def chunks(self, *, size: int) -> Iterator[list[TargetKey]]:
+        """Yield all names so many at a time; note none meanwhile."""
+        self._file.seek(0)
+        while lines := list(islice(self._file, size)):
+            yield [TargetKey(*msgspec.json.decode(line)) for line in lines]
+        self._file.seek(0, 2)
 
     def close(self) -> None:
         """Delete what is on disk."""

@@ -8,22 +8,19 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change, Operation, Refusal, WriteOptions
 from stageport.model.errors import MissingBlueprintError
-from stageport.model.events import ChangeApplied, ChangeRefused, ChangesFound, Listener
-from stageport.model.ledger import SourceRecord, TargetRecord
+from stageport.model.events import ChangeApplied, ChangeRefused, Listener
+from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
-from stageport.plan.order import batches, delete_waves, group_by_blueprint, tied, untie, waves
-from stageport.plan.plan import Plan
+from stageport.plan.order import batches, group_by_blueprint, tied, untie, waves
 from stageport.sync.seams import Ledger, TargetCatalog
-from stageport.sync.spool import Spool, Upsert
+from stageport.sync.spool import KeyLog, Spool, Upsert
 from stageport.sync.tasks import run_limited
 
 UPSERT_BATCH = 20
-DELETE_BATCH = 100
 REQUESTS_AT_ONCE = 16
 TRIES_OF_REFUSED = 3
 REPORTED = 1_000
@@ -51,27 +48,10 @@ class Applied:
         return self.created + self.updated + self.deleted
 
 
-class Sink(Protocol):
-    """Where a pass puts what it wants written."""
-
-    def open_source(self, record: SourceRecord) -> None:
-        """Announce a source entity; it is settled when ``close_source`` was called and nothing of it is open."""
-        ...
-
-    async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
-        """Take an upsert that these source entities wait for.
-
-        ``late``: not before everything is read, because another source entity may want the same target entity.
-        """
-        ...
-
-    def cancel(self, key: TargetKey) -> None:
-        """Take a late upsert back: together with what came since, it is what Port has already."""
-        ...
-
-    def close_sources(self, refs: Iterable[SourceRef]) -> None:
-        """Say that nothing more will come for these source entities."""
-        ...
+def restore_targets(ledger: Ledger, keys: Sequence[TargetKey], before: Mapping[TargetKey, TargetRecord]) -> None:
+    """Note that nothing came of a write: Port holds of these what it held before."""
+    ledger.acknowledge([before[key] for key in keys if key in before])
+    ledger.drop_targets([key for key in keys if key not in before])
 
 
 @dataclass(slots=True)
@@ -97,16 +77,16 @@ class Writer:
         self._number = number
         self._listener = listener
         self._sources: dict[SourceRef, _Waiting] = {}
-        self._waiters: dict[TargetKey, list[SourceRef]] = {}
+        self._waiters: dict[TargetKey, list[_Waiting]] = {}
         self._queued: dict[str, dict[TargetKey, Upsert]] = {}
-        self._busy: set[TargetKey] = set()
+        self._busy: dict[TargetKey, Fingerprint] = {}
         self._later: dict[TargetKey, Upsert] = {}
         self._held = Spool()
         self._refused: dict[TargetKey, tuple[Upsert, Refusal]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._error: BaseException | None = None
-        self.written: list[TargetKey] = []
+        self.written = KeyLog()
         self.reported: list[Change] = []
         """The first changes that Port took, without their bodies: what a person may want to see."""
         self.applied = Applied()
@@ -119,17 +99,16 @@ class Writer:
 
     def close_sources(self, refs: Iterable[SourceRef]) -> None:
         """Say that nothing more will come for these source entities."""
-        self._leave(refs)
+        self._leave([self._sources[ref] for ref in refs if ref in self._sources])
 
-    def _leave(self, refs: Iterable[SourceRef], *, failed: bool = False) -> None:
+    def _leave(self, waiters: Iterable[_Waiting], *, failed: bool = False) -> None:
         settled: list[SourceRecord] = []
-        for ref in refs:
-            waiting = self._sources.get(ref)
-            if waiting is None:
-                continue
+        for waiting in waiters:
+            ref = waiting.record.ref
             waiting.open -= 1
             waiting.failed = waiting.failed or failed
-            if waiting.open == 0:
+            # One that was announced anew meanwhile waits for more than this.
+            if waiting.open == 0 and self._sources.get(ref) is waiting:
                 del self._sources[ref]
                 settled.append(waiting.record._replace(failed=waiting.record.failed or waiting.failed))
         if settled:
@@ -145,26 +124,39 @@ class Writer:
         """
         self._raise_error()
         key = upsert.change.key
-        for ref in refs:
-            if ref in self._sources:
-                self._sources[ref].open += 1
-                self._waiters.setdefault(key, []).append(ref)
+        for waiting in [self._sources[ref] for ref in refs if ref in self._sources]:
+            waiting.open += 1
+            self._waiters.setdefault(key, []).append(waiting)
         # Port may refuse a relation to what is not there yet: then order counts, and is known only at the end.
         if late or key in self._held or not self._options.create_missing_related:
+            self._unqueue(key)
             self._held.put(upsert)
         else:
             await self._queue(upsert)
 
     def cancel(self, key: TargetKey) -> None:
-        """Take a late upsert back."""
+        """Take back an upsert that is not under way."""
+        if key in self._busy:
+            return
+        self._unqueue(key)
+        self._refused.pop(key, None)
         if key in self._held:
             self._held.drop(key)
-            self._leave(self._waiters.pop(key, ()))
+        self._leave(self._waiters.pop(key, ()))
+
+    def _unqueue(self, key: TargetKey) -> None:
+        self._queued.get(key.blueprint, {}).pop(key, None)
+
+    def _is_pending(self, key: TargetKey) -> bool:
+        return key in self._later or key in self._held or key in self._queued.get(key.blueprint, ())
 
     async def _queue(self, upsert: Upsert) -> None:
         key = upsert.change.key
         if key in self._busy:
-            self._later[key] = upsert
+            if self._busy[key] == upsert.fingerprint:
+                self._later.pop(key, None)
+            else:
+                self._later[key] = upsert
             return
         queue = self._queued.setdefault(key.blueprint, {})
         queue[key] = upsert
@@ -192,16 +184,17 @@ class Writer:
         """
         self._queued.clear()
         self._later.clear()
-        self._held.close()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        self._held.close()
+        self.written.close()
 
     async def _send(self, blueprint: str) -> None:
         queue = self._queued.pop(blueprint, {})
-        self._busy.update(queue)
+        self._busy.update({key: upsert.fingerprint for key, upsert in queue.items()})
         for batch in batches(list(queue.values()), most=UPSERT_BATCH):
             await self._slots.acquire()
             task = asyncio.create_task(self._write(blueprint, batch))
@@ -220,28 +213,36 @@ class Writer:
 
     async def _write(self, blueprint: str, batch: Sequence[Upsert]) -> None:
         bodies = [upsert.change.body for upsert in batch]
+        before = self._ledger.targets([upsert.change.key for upsert in batch])
         try:
+            # Whether Port takes it is not known until it answers, and the process may be gone by then.
+            self._ledger.acknowledge([TargetRecord(upsert.change.key, UNKNOWN) for upsert in batch])
             answers = await self._target.upsert(blueprint, bodies, options=self._options)
             refusals = [answer.refusal for answer in answers]
         except MissingBlueprintError as error:
             refusals = [Refusal(404, "not_found", error.message)] * len(batch)
         finally:
-            self._busy.difference_update(upsert.change.key for upsert in batch)
-        self._note_answers(batch, refusals)
+            for upsert in batch:
+                del self._busy[upsert.change.key]
+        self._note_answers(batch, refusals, before)
         await self._send_later(batch)
 
-    def _note_answers(self, batch: Sequence[Upsert], refusals: Sequence[Refusal | None]) -> None:
+    def _note_answers(
+        self, batch: Sequence[Upsert], refusals: Sequence[Refusal | None], before: Mapping[TargetKey, TargetRecord]
+    ) -> None:
         taken = [upsert for upsert, refusal in zip(batch, refusals, strict=True) if refusal is None]
         self._ledger.acknowledge([TargetRecord(one.change.key, one.fingerprint) for one in taken])
+        refused = [one.change.key for one, refusal in zip(batch, refusals, strict=True) if refusal and refusal.is_sure]
+        restore_targets(self._ledger, refused, before)
         for upsert, refusal in zip(batch, refusals, strict=True):
             key = upsert.change.key
             if refusal is not None:
                 self._refused[key] = (upsert, refusal)
                 continue
             self._refused.pop(key, None)
-            self.written.append(key)
+            self.written.note(key)
             self._took(upsert.change)
-            if key not in self._later:
+            if not self._is_pending(key):
                 self._leave(self._waiters.pop(key, ()))
 
     async def _send_later(self, batch: Sequence[Upsert]) -> None:
@@ -264,6 +265,7 @@ class Writer:
 
     async def finish(self, blueprints: Mapping[str, Blueprint]) -> None:
         """Send the rest, try once more what was refused for want of another entity, and settle what is left."""
+        await self.flush()
         await self._write_held(blueprints)
         await self.flush()
         await self._try_again(blueprints)
@@ -298,6 +300,7 @@ class Writer:
     async def _send_loose(self, batch: Sequence[Change]) -> None:
         with contextlib.suppress(MissingBlueprintError):
             bodies = [change.body for change in batch]
+            self._ledger.acknowledge([TargetRecord(change.key, UNKNOWN) for change in batch])
             await self._target.upsert(batch[0].blueprint, bodies, options=self._options)
 
     async def _try_again(self, blueprints: Mapping[str, Blueprint]) -> None:
@@ -323,58 +326,3 @@ class Writer:
     def _refuse(self, change: Change, refusal: Refusal) -> None:
         self.applied.refused.append((change, refusal))
         self._listener(ChangeRefused(change, refusal))
-
-    async def delete(self, plan: Plan) -> None:
-        """Delete what the plan says, dependents first where Port does not take them along."""
-        if plan.deletes:
-            self._listener(ChangesFound(len(plan.deletes)))
-        whole = self._options.delete_dependents
-        for step in [list(plan.deletes)] if whole else delete_waves(plan.deletes, plan.relations):
-            requests = (
-                batch for group in group_by_blueprint(step).values() for batch in batches(group, most=DELETE_BATCH)
-            )
-            await run_limited(self._delete, requests, limit=REQUESTS_AT_ONCE)
-
-    async def _delete(self, batch: Sequence[Change]) -> None:
-        identifiers = [change.identifier for change in batch]
-        answers = await self._target.delete(batch[0].blueprint, identifiers, options=self._options)
-        gone: list[TargetKey] = []
-        for change in batch:
-            refusal = answers[change.identifier].refusal
-            if refusal is None:
-                gone.append(change.key)
-                self.applied.deleted += 1
-                self._listener(ChangeApplied(change))
-            else:
-                self._refuse(change, refusal)
-        self._ledger.drop_targets(gone)
-
-
-class Collector:
-    """A sink that writes nothing: what ``plan`` shows is what it was given."""
-
-    def __init__(self) -> None:
-        self._changes: dict[TargetKey, Change] = {}
-
-    def open_source(self, record: SourceRecord) -> None:
-        """Announce a source entity; nothing is remembered of it."""
-
-    def close_sources(self, refs: Iterable[SourceRef]) -> None:
-        """Say that nothing more will come."""
-
-    async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
-        """Keep a change; a later one of the same target entity replaces it."""
-        del refs, late
-        self._changes[upsert.change.key] = upsert.change
-
-    def cancel(self, key: TargetKey) -> None:
-        """Drop a change: it came to nothing."""
-        self._changes.pop(key, None)
-
-    def changes(self) -> tuple[Change, ...]:
-        """Return what was put, creates and updates alike, in order of blueprint and identifier."""
-        return tuple(self._changes[key] for key in sorted(self._changes))
-
-    def count(self, operation: Operation) -> int:
-        """Count what was put of one operation."""
-        return sum(1 for change in self._changes.values() if change.operation is operation)

@@ -1,0 +1,39 @@
+"""What is kept until the end of a pass comes back as it was put, also from disk."""
+
+from contextlib import closing
+
+import pytest
+
+from stageport.model.changes import Change, Operation
+from stageport.model.ledger import Fingerprint
+from stageport.model.refs import TargetKey
+from stageport.sync.spool import KeyLog, Spool, Upsert
+
+
+def upsert(name: str, body: bytes) -> Upsert:
+    return Upsert(Change(Operation.UPDATE, "service", name, body=body), Fingerprint(b"f"))
+
+
+@pytest.mark.parametrize("weight", [1, 3_000_000], ids=["in memory", "on disk"])
+def test_the_latest_upsert_of_each_target_comes_back_with_its_body(weight: int) -> None:
+    with closing(Spool()) as spool:
+        for name in ("a", "b", "c"):
+            spool.put(upsert(name, b"{}"))
+        spool.put(upsert("b", b"x" * weight))
+        spool.drop(TargetKey("service", "c"))
+        assert [key.identifier for key in spool] == ["a", "b"]
+        assert spool.read(TargetKey("service", "b")).change.body == b"x" * weight
+        assert spool.read(TargetKey("service", "a")).change.body == b"{}"
+
+
+@pytest.mark.parametrize("count", [0, 5, 120_000], ids=["none", "a few", "more than stays in memory"])
+def test_every_name_that_was_noted_comes_back_once_in_order(count: int) -> None:
+    keys = [TargetKey("service", f'ß "{number}"\n/component:default') for number in range(count)]
+    with closing(KeyLog()) as log:
+        for key in keys:
+            log.note(key)
+        chunks = list(log.chunks(size=500))
+        assert [key for chunk in chunks for key in chunk] == keys
+        assert all(len(chunk) <= 500 for chunk in chunks)
+        log.note(TargetKey("service", "late"))
+        assert sum(map(len, log.chunks(size=500))) == count + 1
