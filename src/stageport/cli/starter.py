@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from textwrap import dedent
 from typing import Final, Literal, assert_never
 
 from stageport.model.errors import StageportError
@@ -97,27 +98,43 @@ def schema_text(of: Literal["mapping", "config"], *, strict: bool = False) -> st
     assert_never(of)
 
 
-def starting_files() -> Mapping[str, str]:
-    """Return every file by its path below the folder."""
+def starting_files(*, location: bool = False) -> Mapping[str, str]:
+    """Return every file by its path below the folder; with ``location``, kind Location is mapped too."""
     mapping, blueprints = f"{RESOURCES}/port-app-config.yaml", f"{RESOURCES}/blueprints.yaml"
     names = {"mapping": mapping, "blueprints": blueprints}
     return {
-        mapping: EDITOR_LINE.format("mapping.schema.json") + MAPPING_HEAD.format(**names) + _packaged("mapping.yaml"),
-        blueprints: BLUEPRINTS_HEAD.format(**names) + _packaged("blueprints.yaml"),
+        mapping: EDITOR_LINE.format("mapping.schema.json")
+        + MAPPING_HEAD.format(**names)
+        + _mapping_text(location=location),
+        blueprints: BLUEPRINTS_HEAD.format(**names) + _blueprints_text(location=location),
         f"{RESOURCES}/mapping.schema.json": schema_text("mapping", strict=True),
         "config.yaml": EDITOR_LINE.format("config.schema.json") + CONFIG,
         "config.schema.json": schema_text("config"),
     }
 
 
-def write_files(folder: Path, *, force: bool) -> list[Path]:
+def _mapping_text(*, location: bool) -> str:
+    added = _packaged("location.yaml").partition("\nresources:\n")[2] if location else ""
+    return _packaged("mapping.yaml").rstrip("\n") + "\n" + ("\n" + added if added else "")
+
+
+def _blueprints_text(*, location: bool) -> str:
+    added = (
+        _packaged("location.yaml").partition("\nblueprints:\n")[2].partition("\nresources:\n")[0] if location else ""
+    )
+    return (
+        _packaged("blueprints.yaml").rstrip("\n") + "\n" + ("\n" + dedent(added).rstrip("\n") + "\n" if added else "")
+    )
+
+
+def write_files(folder: Path, *, force: bool, location: bool = False) -> list[Path]:
     """Write the starting files and return their paths.
 
     Raises:
         FilesThereError: some are there already; nothing was written.
         StageportError: the folder cannot be written to.
     """
-    contents = {folder / name: text for name, text in starting_files().items()}
+    contents = {folder / name: text for name, text in starting_files(location=location).items()}
     there = [path for path in contents if path.exists()]
     if there and not force:
         names = ", ".join(str(path) for path in there)
