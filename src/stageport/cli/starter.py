@@ -114,17 +114,18 @@ def starting_files(*, location: bool = False) -> Mapping[str, str]:
 
 
 def _mapping_text(*, location: bool) -> str:
-    added = _packaged("location.yaml").partition("\nresources:\n")[2] if location else ""
-    return _packaged("mapping.yaml").rstrip("\n") + "\n" + ("\n" + added if added else "")
+    return "\n".join([_packaged("mapping.yaml"), *([_section("resources")] if location else [])])
 
 
 def _blueprints_text(*, location: bool) -> str:
-    added = (
-        _packaged("location.yaml").partition("\nblueprints:\n")[2].partition("\nresources:\n")[0] if location else ""
-    )
-    return (
-        _packaged("blueprints.yaml").rstrip("\n") + "\n" + ("\n" + dedent(added).rstrip("\n") + "\n" if added else "")
-    )
+    # There the documents are the list itself, here they stand below a key.
+    return "\n".join([_packaged("blueprints.yaml"), *([dedent(_section("blueprints"))] if location else [])])
+
+
+def _section(key: str) -> str:
+    """Return what stands below a key of the optional set of kind Location, as text."""
+    _, _, below = f"\n{_packaged('location.yaml')}".partition(f"\n{key}:\n")
+    return below.partition("\nresources:\n")[0].rstrip("\n") + "\n"
 
 
 def write_files(folder: Path, *, force: bool, location: bool = False) -> list[Path]:
