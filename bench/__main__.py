@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import footprint, machine, regression
-from bench.matrix import Cell, FailedRunError, Manner, measure_cell, measure_floors, plan_program
+from bench.matrix import Cell, Manner, measure_cell, measure_floors, plan_program
 from bench.ocean import Ocean, measure_ocean
 from bench.picture import draw
 from bench.report import text_of
 from bench.results import Results, Run, read_results, schema, write_results
 from bench.scenarios import BY_NAME, SCENARIOS
 from bench.standins import Limit
+from bench.world import FailedRunError
 
 FOLDER = Path(__file__).with_name("results")
 SIZES = (1_000, 5_000, 20_000, 100_000)

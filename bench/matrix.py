@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from bench.results import Run
 from bench.scenarios import PLAIN, Change, Scenario
 from bench.standins import UNLIMITED, Limit
-from bench.world import Setting, World, errors_of, open_world, sync, sync_command
-
-
-class FailedRunError(Exception):
-    """A measured command failed, or left the wrong content at Port."""
-
+from bench.world import FailedRunError, Setting, World, errors_of, open_world, set_up, sync
 
 Say = Callable[[str], None]
 FLOOR_REPEATS = 3
@@ -80,7 +75,7 @@ def measure_cell(cell: Cell, program: Program, manner: Manner, say: Say) -> Iter
 def _repeat(world: World, program: Program, repeat: int, say: Say) -> Iterator[Run]:
     if program[0][0].change is not Change.START_OVER:
         world.start_over()
-        world.measure(sync_command(()), world.environment)
+        set_up(world)
     for scenario, options in program:
         run = sync(world, scenario, options, repeat=repeat)
         say(line_of(run))

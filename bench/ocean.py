@@ -15,7 +15,7 @@ from bench.matrix import Cell, Manner, Say, line_of
 from bench.results import Run
 from bench.scenarios import BY_NAME, OCEAN_SCENARIOS
 from bench.standin_process import BACKSTAGE_TOKEN
-from bench.world import IDENTIFIER, Setting, World, errors_of, open_world, record, sync_command
+from bench.world import IDENTIFIER, FailedRunError, Setting, World, errors_of, open_world, record, set_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,16 @@ def measure_ocean(ocean: Ocean, cell: Cell, manner: Manner, say: Say) -> Iterato
     """Yield the runs of one cell."""
     setting = Setting(cell.entities, cell.latency_ms, cell.limit, manner.workers, manner.interval)
     with open_world(setting, lenient=True) as world:
-        world.measure(sync_command(()), world.environment)
+        set_up(world)
         for repeat in range(manner.repeats):
             for name in OCEAN_SCENARIOS:
                 scenario = BY_NAME[name]
                 world.prepare(scenario.change, keep_mapping=True)
-                measured = world.measure(ocean.command(), ocean.environment(world))
+                measured = world.measure(ocean.command(), ocean.environment(world), folder=ocean.folder)
                 run = record(world, scenario, measured, tool="ocean", repeat=repeat, printed={})
                 say(line_of(run))
-                if run.exit or not run.verdict.right:
-                    say(errors_of(world))
-                    say("\n".join(run.verdict.examples))
+                if run.exit or run.verdict.missing == run.verdict.mapped:
+                    raise FailedRunError(f"Port's own integration brought nothing to Port:\n{errors_of(world)}")
+                for words in run.verdict.examples:
+                    say(f"    {words}")
                 yield run

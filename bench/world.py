@@ -19,6 +19,10 @@ from bench.standins import Limit, StandIn, start
 IDENTIFIER = "bench"
 
 
+class FailedRunError(Exception):
+    """A command failed, or left the wrong content at Port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What does not change within a cell of the matrix."""
@@ -92,13 +96,17 @@ class World:
             case Change.NOTHING:
                 pass
 
-    def measure(self, command: list[str], env: dict[str, str]) -> Measured:
-        """Run a command, and tell what it took and what each side saw of it."""
+    def measure(self, command: list[str], env: dict[str, str], *, folder: Path | None = None) -> Measured:
+        """Run a command, in its own folder or the world's, and tell what it took and what each side saw of it."""
         fixed_work = yardstick.measure(self.folder / "pages")
         self.backstage.forget()
         self.port.forget()
         usage = child.run(
-            command, env=env, folder=self.folder, output=self.folder / "output.json", interval=self.setting.interval
+            command,
+            env=env,
+            folder=folder or self.folder,
+            output=self.folder / "output.json",
+            interval=self.setting.interval,
         )
         (backstage, first), (port, second) = _side(self.backstage), _side(self.port)
         firsts = [moment for moment in (first, second) if moment is not None]
@@ -117,6 +125,16 @@ class World:
 def sync_command(options: tuple[str, ...]) -> list[str]:
     """Return the command that a person would type, with a result that can be read."""
     return [sys.executable, "-m", "stageport", "sync", "--quiet", "--output", "json", *options]
+
+
+def set_up(world: World) -> None:
+    """Run a first sync that is not measured.
+
+    Raises:
+        FailedRunError: it failed.
+    """
+    if world.measure(sync_command(()), world.environment).usage.exit:
+        raise FailedRunError(f"a first sync failed:\n{errors_of(world)}")
 
 
 def sync(world: World, scenario: Scenario, options: tuple[str, ...], *, repeat: int) -> Run:
