@@ -80,7 +80,7 @@ def read_reset(headers: Mapping[str, str], *, epoch: float) -> float | None:
     reset = _read_number(headers.get("x-ratelimit-reset"))
     if reset is None:
         return None
-    return max(0.0, reset - epoch if reset > EPOCH_THRESHOLD else reset)
+    return max(0.0, reset - _their_time(headers, epoch=epoch) if reset > EPOCH_THRESHOLD else reset)
 
 
 def _read_retry_after(headers: Mapping[str, str], *, epoch: float) -> float | None:
@@ -91,8 +91,19 @@ def _read_retry_after(headers: Mapping[str, str], *, epoch: float) -> float | No
     seconds = _read_number(text)
     if seconds is not None:
         return seconds
+    moment = _read_date(text)
+    return None if moment is None else max(0.0, moment - _their_time(headers, epoch=epoch))
+
+
+def _their_time(headers: Mapping[str, str], *, epoch: float) -> float:
+    """Return the time on the clock by which a moment in these headers was written; ours where they do not tell."""
+    date = _read_date(headers.get("Date"))
+    return epoch if date is None else date
+
+
+def _read_date(text: str | None) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - epoch)
+        return parsedate_to_datetime(text or "").timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -133,6 +133,16 @@ def test_the_reset_of_the_rate_limit_may_be_a_span_or_a_moment() -> None:
     assert read_reset({}, epoch=EPOCH) is None
 
 
+@pytest.mark.parametrize("skew", [-86_400, -60, 60, 86_400], ids=["a day behind", "behind", "ahead", "a day ahead"])
+def test_a_moment_is_read_by_the_clock_of_whoever_names_it(skew: int) -> None:
+    theirs = EPOCH + skew
+    date = format_datetime(datetime.fromtimestamp(theirs, UTC), usegmt=True)
+    later = format_datetime(datetime.fromtimestamp(theirs + 30, UTC), usegmt=True)
+    assert asked_wait(answer(503, retry_after=later, date=date), epoch=EPOCH) == 30.0
+    assert asked_wait(answer(429, x_ratelimit_reset=str(theirs + 30), date=date), epoch=EPOCH) == 30.0
+    assert asked_wait(answer(429, x_ratelimit_reset=str(EPOCH + 30), date="nonsense"), epoch=EPOCH) == 30.0
+
+
 def test_the_reset_counts_for_429_only_because_port_sends_it_with_every_answer() -> None:
     assert wait(answer(429, x_ratelimit_reset="42"), draw=0.0) == 42.0
     assert wait(answer(502, x_ratelimit_reset="42")) == pytest.approx(0.3)

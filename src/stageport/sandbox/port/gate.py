@@ -8,6 +8,7 @@ import math
 import secrets
 import time
 import traceback
+from email.utils import formatdate
 
 import msgspec
 from aiohttp import web
@@ -146,6 +147,7 @@ class Gate:
         if response.prepared:
             return
         response.headers["X-Trace-Id"] = secrets.token_hex(16)
+        response.headers["Date"] = formatdate(self._state.options.clock(), usegmt=True)
         response.headers.update(self._window.headers())
         if response.status == 429 and self._state.options.behaviour.sends_retry_after:
             response.headers["Retry-After"] = str(max(1, self._window.seconds_left()))
