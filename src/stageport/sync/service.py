@@ -196,8 +196,9 @@ def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions
     elif asked is not None:
         kind = asked
     else:
-        verified = datetime.fromisoformat(ledger.read_fact(VERIFIED_AT))
-        kind = PassKind.VERIFY if options.now() - verified >= VERIFY_EVERY else PassKind.RESYNC
+        age = options.now() - datetime.fromisoformat(ledger.read_fact(VERIFIED_AT))
+        # A verify in the future was stamped by a clock that went wrong: do not wait until it is right again.
+        kind = PassKind.RESYNC if timedelta(0) <= age < VERIFY_EVERY else PassKind.VERIFY
     return Scope(kind, options.release_deletes, options.kinds)
 
 
