@@ -87,8 +87,15 @@ class Stageport:
 
     def run(self, *words: str, **environment: str) -> Result:
         """Run one command to its end."""
+        return self._run([sys.executable, "-m", "stageport", *words], **environment)
+
+    def shell(self, script: str) -> Result:
+        """Run a shell script to its end; ``$STAGEPORT`` is the command."""
+        return self._run(["sh", "-c", script], STAGEPORT=f"{sys.executable} -m stageport")
+
+    def _run(self, command: list[str], **environment: str) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "stageport", *words],
+            command,
             env=self._environment | environment,
             cwd=self._folder,
             capture_output=True,

@@ -15,6 +15,8 @@ STOPS = size("STOPS", 4)
 KILLED_ENTITIES = size("KILLED_ENTITIES", 2_000)
 SEEDS = size("SEEDS", 10)
 """Runs with 20 % of all requests failing."""
+REAL_SEEDS = size("REAL_SEEDS", 1)
+"""The same with real processes, which are more patient."""
 UNCHANGED = size("UNCHANGED", 20_000)
 """Source entities of which nothing, or one, has changed."""
 SMALL = size("SMALL", 5_000)

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,10 +101,12 @@ async def sync(world: World, kind: PassKind | None) -> Exit | None:
         return None
 
 
-async def passes_until_quiet(world: World, gone: set[str], chance: random.Random) -> int:
-    """Run passes of all kinds under faults until one comes through; nothing that is still there may be deleted."""
+async def passes_until_quiet(
+    world: World, gone: set[str], chance: random.Random, *, kinds: Sequence[PassKind | None] = (None, *PassKind)
+) -> int:
+    """Run passes of these kinds under faults until one comes through; nothing that is still there may be deleted."""
     for number in range(1, MOST_PASSES + 1):
-        ended = await sync(world, chance.choice([None, PassKind.DELTA, PassKind.RESYNC, PassKind.VERIFY]))
+        ended = await sync(world, chance.choice(kinds))
         deleted = {one.identifier for one in world.state.journal.arrivals if one.fate == "deleted"}
         assert deleted <= gone, "deleted at Port and not in Backstage"
         if ended is Exit.OK:
