@@ -132,6 +132,18 @@ class SqliteLedger:
         """Note that all these source entities want has been acknowledged."""
         self._database.run_each(_PUT_SOURCE, ((*record, number) for record in records))
 
+    def unsettle_sources(self, refs: Sequence[SourceRef]) -> None:
+        """Forget that these were settled: the next pass that sees them maps them again."""
+        with self.together():
+            self._run_named("UPDATE sources SET digest = x'' WHERE ref IN (?*)", refs)
+
+    def failed_sources(self) -> Iterator[SourceRef]:
+        """Yield the source entities whose mapping failed, or of which Port refused something."""
+        for (ref,) in self._walk(
+            "SELECT ref FROM sources WHERE ref > ? AND failed ORDER BY ref LIMIT ?", (), start=("",)
+        ):
+            yield ref
+
     def drop_sources(self, refs: Sequence[SourceRef]) -> None:
         """Forget source entities and what they wanted; the target entities stay known."""
         with self.together():

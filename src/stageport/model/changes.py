@@ -66,6 +66,11 @@ class Refusal:
     code: str
     message: str
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether Port surely holds what it held before: it looked at the entity and did not like it."""
+        return 400 <= self.status < 500
+
 
 @dataclass(frozen=True, slots=True)
 class Written:

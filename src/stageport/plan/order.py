@@ -83,6 +83,18 @@ def delete_waves(changes: Sequence[Change], relations: Mapping[TargetKey, Iterab
     return _by_depth(changes, depths(edges))[::-1]
 
 
+def circular(edges: Mapping[TargetKey, Iterable[TargetKey]]) -> set[TargetKey]:
+    """Name those that lie on a circle, or between two: each has an end and a start among them."""
+    left = set(edges)
+    while True:
+        ends = {key: {end for end in _inside(key, edges) if end in left} for key in left}
+        started = set().union(*ends.values())
+        kept = {key for key in left if ends[key] and key in started}
+        if kept == left:
+            return left
+        left = kept
+
+
 def depths(edges: Mapping[TargetKey, Iterable[TargetKey]]) -> dict[TargetKey, int]:
     """Tell for each key how many steps lie below it; an edge that closes a cycle does not count."""
     known: dict[TargetKey, int] = {}

@@ -44,11 +44,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What may be deleted and what is kept; ``notes`` say why in words, with the way out."""
+    """What may be deleted and what is kept; ``notes`` say why in words, with the way out.
+
+    ``hold`` is the rule of 1 to 3 that holds everything which the others would let go.
+    """
 
     deletes: tuple[Change, ...]
     kept: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    hold: Hold | None = None
 
 
 def judge_stale(evidence: Evidence) -> Verdict:
@@ -60,7 +64,7 @@ def judge_stale(evidence: Evidence) -> Verdict:
     hold, note = _hold_all(doomed, evidence) if doomed else (None, "")
     kept = tuple(Change(Operation.KEEP, *key, hold=reason or hold) for key, reason in single if reason or hold)
     deletes = () if hold else tuple(map(_delete, doomed))
-    return Verdict(deletes, kept, (note,) if note else ())
+    return Verdict(deletes, kept, (note,) if note else (), hold)
 
 
 def _delete(key: TargetKey) -> Change:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 
 from stageport.mapping.static import Read, blueprints_of, probe_document, reads_of, searched_blueprints
+from stageport.model.changes import Change
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import SourceError
 from stageport.model.refs import SourceRef, TargetKey, parse_ref
@@ -57,12 +58,15 @@ class Conclusion:
         if stale and not self._findings.failures and self._owned:
             await self._look_for_unknown_sources(stale)
             stale = self._stale(lost)
-        if stale and not self._owned:
-            stale = await self._still_ours(stale)
         protected = await self._protected(stale)
         verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
-        if not self._findings.failures and not _holds_all(verdict, stale):
+        if verdict.deletes and not self._owned:
+            stale = await self._still_ours(stale, doomed=verdict.deletes)
+            verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
+        if not self._findings.failures and verdict.hold is None:
             await self._let_go(lost)
+        if self._owned:
+            self._forget_others()
         return verdict
 
     # Sources
@@ -118,8 +122,20 @@ class Conclusion:
         """Forget source entities that are gone; what they shared with others is folded anew without them."""
         wants = self._ledger.wants_of(lost)
         keys = {want.key for held in wants.values() for want in held}
+        gone = set(lost)
+        others = {
+            key: {want.ref for want in wanters} - gone for key, wanters in self._ledger.wanters_of(sorted(keys)).items()
+        }
+        # Until the shared ones are written without them, it must not look as if nothing were left to do.
+        self._ledger.unsettle_sources(sorted(set().union(*others.values())))
         self._ledger.drop_sources(lost)
-        await self._weigher.refold(key for key, others in self._ledger.wanters_of(sorted(keys)).items() if others)
+        await self._weigher.refold(key for key, refs in others.items() if refs)
+
+    def _forget_others(self) -> None:
+        """Forget what nobody wants and Port does not list as ours: others deleted it, or took it over."""
+        unwanted = list(self._ledger.unwanted_targets())
+        ours = self._ledger.owned_among(unwanted, number=self._number)
+        self._ledger.drop_targets([key for key in unwanted if key not in ours])
 
     # Targets
 
@@ -137,11 +153,12 @@ class Conclusion:
         spared = self._findings.spared
         return sorted(key for key in stale if key not in blocked and key not in spared and key.blueprint not in found)
 
-    async def _still_ours(self, stale: Sequence[TargetKey]) -> list[TargetKey]:
+    async def _still_ours(self, stale: Sequence[TargetKey], *, doomed: Sequence[Change]) -> list[TargetKey]:
         """Ask whose they are by now: the ledger tells what we wrote, not what others have taken over since (rule 3)."""
-        ours = await self._around.target.still_owned(stale)
-        self._ledger.drop_targets([key for key in stale if key not in ours])
-        return [key for key in stale if key in ours]
+        asked = [change.key for change in doomed]
+        others = set(asked) - await self._around.target.still_owned(asked)
+        self._ledger.drop_targets(sorted(others))
+        return [key for key in stale if key not in others]
 
     def _exclusive(self, lost: Sequence[SourceRef]) -> list[TargetKey]:
         """Name the target entities that only source entities want which are gone."""
@@ -152,7 +169,7 @@ class Conclusion:
 
     async def _protected(self, stale: Sequence[TargetKey]) -> Callable[[TargetKey], bool]:
         """Return what tells whether a source entity whose mapping failed may stand for a target entity (rule 4)."""
-        failed = self._findings.failed
+        failed = self._findings.failed | set(map(self._names.ref, self._ledger.failed_sources()))
         if not stale or not failed or self._findings.failures:
             return lambda _: False
         try:
@@ -187,10 +204,6 @@ class Conclusion:
     def _related(self, stale: Sequence[TargetKey], lost: Sequence[SourceRef]) -> set[TargetKey]:
         """Name those stale target entities to which one that stays relates."""
         return self._ledger.related_among(stale, without=lost)
-
-
-def _holds_all(verdict: Verdict, stale: Sequence[TargetKey]) -> bool:
-    return bool(stale) and not verdict.deletes
 
 
 async def protect_failed(

@@ -213,12 +213,14 @@ class _Pass:
             blueprint = self._ground.blueprints.get(name)
             if blueprint is None:
                 continue
-            paths = [f"relations.{relation}" for relation in blueprint.relations]
+            targets = {
+                key: relation.target for key, relation in blueprint.relations.items() if relation.required or not whole
+            }
+            paths = [f"relations.{relation}" for relation in targets]
             identifiers = [change.identifier for change in deletes if change.blueprint == name]
             answers = await self._around.target.read_entities(name, identifiers, fields=paths)
             for identifier, entity in answers.items():
-                ends = _related(entity, {key: relation.target for key, relation in blueprint.relations.items()})
-                found[TargetKey(name, identifier)] = tuple(ends)
+                found[TargetKey(name, identifier)] = tuple(_related(entity, targets))
         return found
 
     def _weigher(self, mapper: Mapper, *, looks: bool) -> Weigher:

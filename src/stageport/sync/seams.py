@@ -199,6 +199,14 @@ class Ledger(Protocol):
         """Note that all these source entities want has been acknowledged: their digests count from now on."""
         ...
 
+    def unsettle_sources(self, refs: Sequence[SourceRef]) -> None:
+        """Make the digests of these ``UNKNOWN``: the next pass that sees them maps them again."""
+        ...
+
+    def failed_sources(self) -> Iterator[SourceRef]:
+        """Yield the source entities whose mapping failed, or of which Port refused something."""
+        ...
+
     def drop_sources(self, refs: Sequence[SourceRef]) -> None:
         """Forget source entities and what they wanted; the target entities stay known."""
         ...

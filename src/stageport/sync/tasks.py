@@ -1,12 +1,36 @@
 """Running several things at once, with errors that a person can read."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Hashable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from stageport.model.errors import StageportError
 
 T = TypeVar("T")
+
+
+class Turns:
+    """Makes those who work on the same things wait for each other, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._last: dict[Hashable, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def take(self, things: Collection[Hashable]) -> AsyncIterator[None]:
+        """Wait until all who came before for any of these things are done."""
+        before = {self._last[thing] for thing in things if thing in self._last}
+        mine = asyncio.get_running_loop().create_future()
+        self._last.update(dict.fromkeys(things, mine))
+        try:
+            if before:
+                await asyncio.wait(before)
+            yield
+        finally:
+            mine.set_result(None)
+            for thing in things:
+                if self._last.get(thing) is mine:
+                    del self._last[thing]
 
 
 async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:

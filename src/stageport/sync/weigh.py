@@ -5,7 +5,7 @@ What it wants stands in the ledger; its content is fetched and mapped only when 
 entity, because both then have to be folded into one body.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -25,10 +25,10 @@ from stageport.sync.findings import Findings
 from stageport.sync.look import Looker
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
+from stageport.sync.sink import Sink
 from stageport.sync.spool import Upsert
 from stageport.sync.surroundings import Ground, Surroundings
-from stageport.sync.tasks import run_limited
-from stageport.sync.write import Sink
+from stageport.sync.tasks import Turns, run_limited
 
 SEARCHES_AT_ONCE = 8
 CHUNK = 500
@@ -60,6 +60,7 @@ class Weigher:
         self._number = number
         self._looker = Looker(around.target, ground, ledger) if looks else None
         self._names = LedgerNames(reads_of(ground.document))
+        self._turns = Turns()
 
     async def take(self, number: int, read: Read, sources: Sequence[SourceEntity]) -> None:
         """Weigh a page of source entities as they were read.
@@ -84,7 +85,7 @@ class Weigher:
 
     async def refold(self, keys: Iterable[TargetKey]) -> None:
         """Weigh target entities again of which a wanter went away."""
-        await self._weigh_keys(list(keys), {}, set())
+        await self._weigh_keys(list(keys), {})
 
     async def _moved(self, same: Sequence[SourceRef]) -> set[SourceRef]:
         """Name the unchanged source entities of which something at Port is not as it was last seen."""
@@ -114,18 +115,27 @@ class Weigher:
         released = self._open(entries)
         keys = dict.fromkeys([*(want.key for _, wants in entries for want in wants), *released])
         opened = {record.ref for record, _ in entries}
-        await self._weigh_keys(list(keys), bodies, opened)
+        await self._weigh_keys(list(keys), bodies)
         self._sink.close_sources(opened)
 
     def _open(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]]) -> list[TargetKey]:
         """Put what source entities want into the ledger; return what they no longer want and others still do."""
-        before = self._ledger.wants_of([record.ref for record, _ in entries])
+        refs = {record.ref for record, _ in entries}
+        before = self._ledger.wants_of(sorted(refs))
+        now = {want.key for _, wants in entries for want in wants}
+        released = sorted({want.key for held in before.values() for want in held} - now)
+        others = {
+            key: {want.ref for want in wanters} - refs for key, wanters in self._ledger.wanters_of(released).items()
+        }
+        # Their target entities are to be written anew: until then they must not look as if nothing were left to do.
+        self._ledger.unsettle_sources(sorted(set().union(*others.values())))
         self._ledger.open_sources(entries, number=self._number)
         for record, _ in entries:
             self._sink.open_source(record)
-        now = {want.key for _, wants in entries for want in wants}
-        released = {want.key for held in before.values() for want in held} - now
-        return [key for key, wanters in self._ledger.wanters_of(sorted(released)).items() if wanters]
+        for key in released:
+            if not others.get(key):
+                self._sink.cancel(key)
+        return [key for key in released if others.get(key)]
 
     def _protecting(self, name: SourceRef, wants: Sequence[WantRecord]) -> list[WantRecord]:
         """A source entity whose mapping failed goes on wanting what it did, whatever that was (safety rule 4)."""
@@ -208,7 +218,11 @@ class Weigher:
 
     # Decisions
 
-    async def _weigh_keys(self, keys: Sequence[TargetKey], bodies: Bodies, opened: Collection[SourceRef]) -> None:
+    async def _weigh_keys(self, keys: Sequence[TargetKey], bodies: Bodies) -> None:
+        async with self._turns.take(keys):
+            await self._weigh_in_turn(keys, bodies)
+
+    async def _weigh_in_turn(self, keys: Sequence[TargetKey], bodies: Bodies) -> None:
         wanters = self._ledger.wanters_of(keys)
         await self._fetch_bodies(wanters, bodies)
         folded: dict[TargetKey, bytes] = {}
@@ -237,13 +251,13 @@ class Weigher:
             elif decision in (Decision.CREATE, Decision.UPDATE):
                 operation = Operation.CREATE if decision is Decision.CREATE else Operation.UPDATE
                 change = Change(operation, *key, source=origin[key], body=body, fields=fields)
-                found.append((Upsert(change, wanted), [want.ref for want in wanters[key] if want.ref in opened]))
+                found.append((Upsert(change, wanted), [want.ref for want in wanters[key]]))
         if records:
             self._ledger.acknowledge(records)
         await self._send(found)
 
     async def _send(self, found: Sequence[tuple[Upsert, Sequence[SourceRef]]]) -> None:
-        """Hand upserts on; in a verify, those of what was ours before wait until everybody's wants are known.
+        """Hand upserts on; in a verify, those of what Port has already wait until everybody's wants are known.
 
         A ledger that knows nothing yet cannot tell who else wants a target entity, and writing it as the first one
         wants it, and then as the last one does, would never come to rest.
@@ -254,7 +268,8 @@ class Weigher:
         keys = [upsert.change.key for upsert, _ in found]
         ours = self._ledger.owned_among(keys, number=self._number) if self._looker is not None else set()
         for upsert, refs in found:
-            await self._sink.put(upsert, refs=refs, late=upsert.change.key in ours)
+            there = upsert.change.operation is Operation.UPDATE or upsert.change.key in ours
+            await self._sink.put(upsert, refs=refs, late=self._looker is not None and there)
 
     async def _see(
         self, folded: Mapping[TargetKey, bytes]

@@ -1,0 +1,62 @@
+"""Where a pass puts what it wants written: to Port (``write``), or, for a plan, into a list."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from stageport.model.changes import Change, Operation
+from stageport.model.ledger import SourceRecord
+from stageport.model.refs import SourceRef, TargetKey
+from stageport.sync.spool import Upsert
+
+
+class Sink(Protocol):
+    """Where a pass puts what it wants written."""
+
+    def open_source(self, record: SourceRecord) -> None:
+        """Announce a source entity; it is settled when ``close_source`` was called and nothing of it is open."""
+        ...
+
+    async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
+        """Take an upsert that these source entities wait for.
+
+        ``late``: not before everything is read, because another source entity may want the same target entity.
+        """
+        ...
+
+    def cancel(self, key: TargetKey) -> None:
+        """Take back an upsert that is not under way: together with what came since, Port has it already."""
+        ...
+
+    def close_sources(self, refs: Iterable[SourceRef]) -> None:
+        """Say that nothing more will come for these source entities."""
+        ...
+
+
+class Collector:
+    """A sink that writes nothing: what ``plan`` shows is what it was given."""
+
+    def __init__(self) -> None:
+        self._changes: dict[TargetKey, Change] = {}
+
+    def open_source(self, record: SourceRecord) -> None:
+        """Announce a source entity; nothing is remembered of it."""
+
+    def close_sources(self, refs: Iterable[SourceRef]) -> None:
+        """Say that nothing more will come."""
+
+    async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
+        """Keep a change; a later one of the same target entity replaces it."""
+        del refs, late
+        self._changes[upsert.change.key] = upsert.change
+
+    def cancel(self, key: TargetKey) -> None:
+        """Drop a change: it came to nothing."""
+        self._changes.pop(key, None)
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return what was put, creates and updates alike, in order of blueprint and identifier."""
+        return tuple(self._changes[key] for key in sorted(self._changes))
+
+    def count(self, operation: Operation) -> int:
+        """Count what was put of one operation."""
+        return sum(1 for change in self._changes.values() if change.operation is operation)
