@@ -71,7 +71,9 @@ def draw(results: Results) -> str:
 
 def panels_of(results: Results) -> list[Panel]:
     """Choose what is worth a picture: CPU at the largest size, wall time with latency, memory by size."""
+    order = [*BY_NAME]
     plain = [one for one in results.summaries() if one.key.limit == str(UNLIMITED)]
+    plain.sort(key=lambda one: (order.index(one.key.scenario), [*NAMES].index(one.key.tool)))
     at_once = [one for one in plain if one.key.latency_ms == 0]
     far = [one for one in plain if one.key.latency_ms]
     panels = []

@@ -177,17 +177,18 @@ def _wrong(results: Results) -> float:
 
 
 def limit_lines(results: Results) -> list[str]:
-    """Say how near a first sync under a rate limit came to it, in entities a second."""
+    """Say how near a first sync under a rate limit came to it, in requests and in entities a second."""
     lines = []
     for one in results.summaries():
         if one.key.limit == str(UNLIMITED) or one.key.scenario != "first":
             continue
         requests, _, seconds = one.key.limit.partition("/")
-        ceiling = int(requests) / int(seconds) * BATCH
-        mapped = one.cpu / one.cpu_per_entity
-        pace = mapped / one.wall
+        ceiling = int(requests) / int(seconds)
+        pace = one.cpu / one.cpu_per_entity / one.wall
+        asked = one.port_requests / one.wall
         lines.append(
-            f"  limit {one.key.limit}: {pace:,.0f} entities a second, {pace / ceiling:.0%} of the {ceiling:,.0f} that "
+            f"  limit {one.key.limit}: {asked:,.0f} requests a second, {asked / ceiling:.0%} of the limit's pace; "
+            f"{pace:,.0f} entities a second, {pace / ceiling / BATCH:.0%} of the {ceiling * BATCH:,.0f} that "
             f"{BATCH} a request come to; {one.throttled} answers of 429"
         )
     return ["First sync under a rate limit:", *lines] if lines else []
