@@ -77,6 +77,8 @@ class World:
         """Go back to the catalog of the beginning, an empty Port, and no memory of earlier passes."""
         self.backstage.order("/restore")
         self.port.order("/empty" if keep_mapping else "/reset")
+        # A reset of the Port stand-in forgets its faults too, and the latency is one.
+        self.port.delay(self.setting.latency_ms)
         self.title = None
         for file in self.folder.glob("ledger*"):
             file.unlink()

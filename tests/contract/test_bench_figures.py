@@ -1,5 +1,6 @@
 """The benchmark's own reckoning: medians, ratios, the guard, the picture. What it measures is not tested here."""
 
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from bench.picture import draw
 from bench.report import goals_of, limit_lines, pair_lines, text_of
 from bench.results import Footprint, Machine, Results, Run, Side, read_results, schema, write_results
 from bench.scenarios import BY_NAME, PLAIN, SCENARIOS, Change
-from bench.standins import UNLIMITED, Limit
+from bench.standins import UNLIMITED, Limit, ask
 from bench.truth import Verdict, compare
+from bench.world import Setting, open_world
 
 SIDE = Side(requests=10, sent=1_000, received=9_000, connections=2, statuses={"200": 10}, routes={"GET /x": 10})
 RIGHT = Verdict(mapped=1_000, missing=0, extra=0, wrong=0, stubs=0)
@@ -176,3 +178,11 @@ def test_the_verdict_tells_missing_extra_wrong_and_stubs() -> None:
     assert compare([], lines(STUB)).extra == 1
     assert compare([SOURCE], lines({**complete(HELD), "title": "b"})).wrong == 1
     assert compare([SOURCE], lines({**complete(HELD), "title": "a!"}), title=lambda name: name + "!").right
+
+
+def test_starting_over_keeps_the_latency_of_both_sides() -> None:
+    with open_world(Setting(entities=20, latency_ms=40, limit=UNLIMITED, workers=1, interval=1.0)) as world:
+        world.start_over()
+        for side in (world.backstage, world.port):
+            (fault,) = json.loads(ask("GET", side.url + "/_sandbox/faults").read())["faults"]
+            assert (fault["kind"], fault["delay_ms"]) == ("latency", 40)
