@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.expectation import Key, differences, expected_catalog, expected_stubs
 
 from stageport.http.retry import RetryPolicy
+from stageport.mapping.document import MappingDocument
+from stageport.mapping.workers import Limits, WorkerPool
 from stageport.model.events import Event
 from stageport.plan.plan import Plan
 from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, serve_backstage
@@ -26,7 +29,9 @@ from stageport.sandbox.port.state import PortState
 from stageport.sandbox.port.upsert import WriteMode
 from stageport.settings import Settings, load_settings
 from stageport.sync.passes import PassKind
+from stageport.sync.seams import Mapper
 from stageport.sync.service import Outcome, plan_pass, run_pass
+from stageport.sync.surroundings import Surroundings
 from stageport.wiring import open_surroundings, pass_options
 
 TOKEN = "a-backstage-token"
@@ -47,7 +52,11 @@ class World:
     port: RunningPort
     given: dict[str, object]
     settings: Settings
+    kept: AsyncExitStack
     kind: PassKind | None = None
+    limits: Limits | None = None
+    """What expressions may use, where a test would else have to wait for the usual limits."""
+    workers: dict[bytes, WorkerPool] = field(default_factory=dict)
     heard: list[Event] = field(default_factory=list)
 
     # What is done in it
@@ -57,16 +66,29 @@ class World:
         settings = self.settings.model_copy(update=changed)
         options = replace(pass_options(settings, release_deletes=release_deletes), kind=self.kind)
         async with open_surroundings(settings, self.heard.append, policy=HURRIED) as around:
-            outcome = await run_pass(around, options)
+            outcome = await run_pass(self._with_workers(around), options)
         assert self.state.journal.crashes == []
         return outcome
+
+    def _with_workers(self, around: Surroundings) -> Surroundings:
+        return replace(around, start_mapper=self._mapper)
+
+    @asynccontextmanager
+    async def _mapper(self, document: MappingDocument) -> AsyncIterator[Mapper]:
+        """Start the worker of a mapping once and keep it: starting it is most of what a small pass costs."""
+        key = msgspec.json.encode(document.to_config())
+        if key not in self.workers:
+            pool = WorkerPool(document, workers=1, limits=self.limits, listener=self.heard.append)
+            self.workers[key] = await self.kept.enter_async_context(pool)
+        self.workers[key].start_run()
+        yield self.workers[key]
 
     async def plan(self, *, release_deletes: bool = False, **changed: object) -> Plan:
         """Plan one pass."""
         settings = self.settings.model_copy(update=changed)
         options = pass_options(settings, release_deletes=release_deletes)
         async with open_surroundings(settings, self.heard.append, policy=HURRIED) as around:
-            plan, _ = await plan_pass(around, options)
+            plan, _ = await plan_pass(self._with_workers(around), options)
         assert self.state.journal.crashes == []
         return plan
 
@@ -205,7 +227,7 @@ async def serve_world(
         }
         # An environment and a folder with nothing in them: no setting of whoever runs the tests counts.
         loaded = load_settings(given, environ={}, directory=folder)
-        yield World(source, target, given, loaded.settings, kind)
+        yield World(source, target, given, loaded.settings, stack, kind)
 
 
 # Words for catalogs and mappings

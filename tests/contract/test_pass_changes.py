@@ -39,6 +39,7 @@ async def test_one_percent_changed_and_one_percent_deleted_are_exactly_what_is_w
 ) -> None:
     async with serve_world(entities=count, kind=kind) as world:
         await world.sync()
+        assert world.wrong() == []
         before = expected_catalog(world.sources())
         world.forget()
         components = sorted(one for one in world.catalog.refs() if one.startswith("component:"))
@@ -62,6 +63,8 @@ async def test_one_percent_changed_and_one_percent_deleted_are_exactly_what_is_w
         assert outcome.exit is Exit.OK
         assert world.wrong() == []
         assert {change.key for change in outcome.plan.kept} == gone & expected_stubs(after)
+        assert (await world.sync()).plan.is_empty
+        assert not world.arrived()
 
 
 async def test_a_changed_etag_alone_writes_nothing(kind: PassKind | None) -> None:

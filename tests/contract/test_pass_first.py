@@ -64,15 +64,6 @@ async def test_a_second_pass_writes_nothing_but_its_state(again: str) -> None:
         assert writing(world) == [*patched, *states]
 
 
-async def test_a_synthetic_catalog_of_a_thousand_arrives_whole_and_stays() -> None:
-    async with serve_world(entities=1_000) as world:
-        assert (await world.sync()).exit is Exit.OK
-        assert world.wrong() == []
-        world.writes()
-        assert (await world.sync()).plan.is_empty
-        assert not world.writes()
-
-
 # First start
 
 
