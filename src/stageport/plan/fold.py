@@ -25,10 +25,3 @@ def _overlay(below: Json, above: Json) -> Json:
         if part in below and part in above:
             merged[part] = {**below[part], **above[part]}
     return merged
-
-
-def paths_of(body: Json) -> frozenset[str]:
-    """Name every field a target entity's body speaks of, as ``FieldChange.path`` does."""
-    plain = {name for name in ("title", "icon", "team") if name in body}
-    nested = {f"{part}.{name}" for part in ("properties", "relations") for name in (body.get(part) or {})}
-    return frozenset(plain | nested)

@@ -13,6 +13,7 @@ from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change, Operation, Refusal, WriteOptions
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ChangeApplied, ChangeRefused, Listener
+from stageport.model.fingerprint import digest_of
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.order import batches, group_by_blueprint, tied, untie, waves
@@ -290,7 +291,7 @@ class Writer:
         keys = {change.key for change in knot}
         for step in waves([change for change in created if change.key not in keys], blueprints):
             await self._write_step(held[change.key] for change in step)
-        # What came of this is not worth hearing: all of it is sent again, whole.
+        # What Port refuses of this is not worth hearing: all of it is sent again, whole.
         loose = group_by_blueprint([untie(change, keys, blueprints) for change in knot])
         requests = (batch for group in loose.values() for batch in batches(group, most=UPSERT_BATCH))
         await run_limited(self._send_loose, requests, limit=REQUESTS_AT_ONCE)
@@ -301,7 +302,9 @@ class Writer:
         with contextlib.suppress(MissingBlueprintError):
             bodies = [change.body for change in batch]
             self._ledger.acknowledge([TargetRecord(change.key, UNKNOWN) for change in batch])
-            await self._target.upsert(batch[0].blueprint, bodies, options=self._options)
+            answers = await self._target.upsert(batch[0].blueprint, bodies, options=self._options)
+            taken = [change for change, answer in zip(batch, answers, strict=True) if answer.refusal is None]
+            self._ledger.acknowledge([TargetRecord(change.key, digest_of(change.body)) for change in taken])
 
     async def _try_again(self, blueprints: Mapping[str, Blueprint]) -> None:
         for _ in range(TRIES_OF_REFUSED):
