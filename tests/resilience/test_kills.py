@@ -133,6 +133,7 @@ def test_a_first_sync_killed_again_and_again_comes_to_the_same_end(
         scene.stageport.writes()
         assert scene.stageport.sync().code == OK
         assert scene.stageport.writes() == {}, "a pass after the one that came through has nothing to write"
+        print(f"{killed} kills, {len(twice)} first syncs, sent twice in the last: {twice[-1]}", flush=True)
     record_property("kills", killed)
     record_property("sent twice, in each first sync", twice)
     print(f"\n{killed} kills in {len(twice)} first syncs; sent twice: {twice}")

@@ -1,0 +1,448 @@
+"""What may happen to the two catalogs, step by step, and what must hold whatever happened."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.contract.harness import FOREIGN, OURS, TOKEN, Descriptor, described, group
+from tests.resilience.convergence_world import BLIND, Fuse, Lives, Ran
+from tests.resilience.mapping_family import Key, Shape, Wanted, difference, related
+
+from stageport.sandbox.faults import Fault, FaultKind
+from stageport.sandbox.port.records import EntityKey
+from stageport.sync.passes import PassKind
+
+COMPONENTS = ["c0", "c1", "c2", "c3"]
+GROUPS = ["g0", "g1", "g2"]
+REFS = [*(f"component:default/{name}" for name in COMPONENTS), *(f"group:default/{name}" for name in GROUPS)]
+OWN_ETAG = "not-a-hash"
+
+SPECS = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["service", "service", "lib", "hidden"]),
+        "lifecycle": st.sampled_from(["a", "b", "boom"]),
+        "owner": st.sampled_from(["g0", "g1", "g2"]),
+    },
+    optional={
+        "shared": st.sampled_from(["s0", "s1"]),
+        "dependsOn": st.lists(st.sampled_from([f"component:{name}" for name in COMPONENTS]), max_size=2, unique=True),
+        "broken": st.sampled_from(["selector", "identifier"]),
+    },
+)
+FIELDS = {
+    "type": st.sampled_from(["service", "lib", "hidden"]),
+    "lifecycle": st.sampled_from(["a", "b"]),
+    "owner": st.sampled_from(["g0", "g1", "g2"]),
+    "shared": st.sampled_from([None, "s0", "s1"]),
+    "dependsOn": st.sampled_from([[], ["component:c0"], ["component:c1", "component:c2"]]),
+    "broken": st.sampled_from([None, "selector", "identifier"]),
+}
+SHAPES = st.builds(
+    Shape,
+    identifier=st.sampled_from(["ref", "ref", "name", "shared"]),
+    life=st.booleans(),
+    uses=st.booleans(),
+    second=st.sampled_from(["", "", "same", "other", "filtered", "split"]),
+    merge=st.sampled_from([True, True, False]),
+    create_missing=st.sampled_from([True, True, False]),
+    delete_dependents=st.sampled_from([True, True, False]),
+    threshold=st.sampled_from([0.9, 0.9, 0.4, 1.0]),
+)
+CHANGES: dict[str, Any] = {
+    "group": st.booleans(),
+    "component": st.booleans(),
+    "identifier": st.sampled_from(["ref", "name", "shared"]),
+    "life": st.booleans(),
+    "owner": st.booleans(),
+    "uses": st.booleans(),
+    "second": st.sampled_from(["", "same", "other", "filtered", "split"]),
+    "merge": st.booleans(),
+    "create_missing": st.booleans(),
+    "delete_dependents": st.booleans(),
+}
+SERVICE_NAMES = ["component:default/c0", "component:default/c1", "c0", "c1", "s0", "stranger"]
+TEAM_NAMES = ["group:default/g0", "group:default/g1", "group:default/g2", "stranger"]
+KEYS = st.sampled_from([*(("service", one) for one in SERVICE_NAMES), *(("team", one) for one in TEAM_NAMES)])
+KINDS = st.sampled_from([None, None, PassKind.RESYNC, PassKind.DELTA, PassKind.DELTA, PassKind.VERIFY])
+
+PORT_FAULTS = st.builds(
+    lambda kind, path, status, seed, after: Fault(
+        kind=kind, path=path, status=status, seed=seed, after_handler=after, probability=0.5, times=6, delay_ms=2
+    ),
+    st.sampled_from(
+        [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.CUT, FaultKind.STATUS, FaultKind.LATENCY]
+    ),
+    st.sampled_from(["/v1/", "/entities/bulk", "/entities/search", "/entities/delete", "/datasource-entities"]),
+    st.sampled_from([429, 500, 502, 503, 504]),
+    st.integers(0, 99),
+    st.booleans(),
+)
+SOURCE_FAULTS = st.builds(
+    lambda kind, path, status, seed, times: Fault(
+        kind=kind, path=path, status=status, seed=seed, probability=0.5, times=times, delay_ms=2
+    ),
+    st.sampled_from(
+        [FaultKind.RESET_BEFORE, FaultKind.CUT, FaultKind.CUT_CHUNKED, FaultKind.STATUS, FaultKind.LATENCY]
+    ),
+    st.sampled_from(["/api/catalog", "by-query", "by-query.*kind%3Dcomponent", "by-query.*roup", "by-refs"]),
+    st.sampled_from([429, 500, 502, 503, 504]),
+    st.integers(0, 99),
+    st.sampled_from([1, 3, 100]),
+)
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """What befalls one pass."""
+
+    name: str = "none"
+    fuse: int = 0
+    faults: tuple[tuple[str, Fault], ...] = ()
+
+
+def _faults() -> st.SearchStrategy[tuple[tuple[str, Fault], ...]]:
+    one = st.one_of(
+        st.tuples(st.just("port"), PORT_FAULTS),
+        st.tuples(st.just("source"), SOURCE_FAULTS),
+    )
+    return st.lists(one, min_size=1, max_size=3).map(tuple)
+
+
+MISHAPS = st.one_of(
+    st.just(Mishap()),
+    st.builds(Mishap, st.just("crash"), fuse=st.integers(0, 120)),
+    st.builds(Mishap, st.just("crash"), fuse=st.integers(20, 70)),
+    st.builds(Mishap, st.just("stop"), fuse=st.integers(0, 100)),
+    st.builds(Mishap, st.just("faults"), faults=_faults()),
+    st.sampled_from(
+        [Mishap(name) for name in ("blind", "reversed", "overlap", "lose", "recreated", "expired", "short count")]
+    ),
+)
+
+
+@dataclass
+class Past:
+    """What has been so far, as far as it bears on what may be."""
+
+    stood_for: dict[str, set[Key]] = field(default_factory=dict)
+    """Every target entity that a source entity ever stood for."""
+    kind_of: dict[Key, set[str]] = field(default_factory=dict)
+    """The kinds that a target entity ever came from."""
+    drifted: bool = False
+    """Whether somebody changed content at Port since a pass last compared it."""
+
+
+class Convergence(RuleBasedStateMachine):
+    """Two catalogs, passes between them, and everything that may happen to them."""
+
+    def __init__(self, lives: Lives, run: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.lives = lives
+        self.run = run
+        self.shape = Shape()
+        self.past = Past()
+        self.steps = 0
+
+    # Beginning and end
+
+    @initialize(
+        shape=SHAPES,
+        components=st.lists(SPECS, max_size=4),
+        groups=st.integers(0, 3),
+        first=st.booleans(),
+    )
+    def begin(self, shape: Shape, components: list[dict[str, Any]], groups: int, first: bool) -> None:
+        self.shape = shape
+        self.lives.begin(shape)
+        for name, spec in zip(COMPONENTS, components, strict=False):
+            self.catalog.put(self._component(name, spec))
+        for name in GROUPS[:groups]:
+            self.catalog.put(group(name))
+        if first:
+            self._sync(kind=None)
+
+    def teardown(self) -> None:
+        self.lives.calm()
+        kind = PassKind.VERIFY if self.past.drifted else None
+        ran = self._sync(kind=kind, release=True)
+        assert ran.went_through, (ran.error, ran.outcome and ran.outcome.plan.failures)
+        self._expect_agreement()
+        again = [None, PassKind.VERIFY, PassKind.DELTA][self.steps % 3]
+        ran = self._sync(kind=again, release=True)
+        assert ran.went_through
+        journal = self.lives.world.state.journal
+        assert ran.writes == 0, (dict(journal.entities), list(journal.arrivals))
+        self._expect_agreement()
+
+    # In Backstage
+
+    @rule(name=st.sampled_from(COMPONENTS), spec=SPECS)
+    def put_component(self, name: str, spec: dict[str, Any]) -> None:
+        self._step()
+        self.catalog.put(self._component(name, spec))
+
+    @rule(name=st.sampled_from(COMPONENTS), data=st.data())
+    def change_component(self, name: str, data: st.DataObject) -> None:
+        self._step()
+        ref = f"component:default/{name}"
+        if ref not in self.catalog:
+            return
+        what = data.draw(st.sampled_from(sorted(FIELDS)))
+        value = data.draw(FIELDS[what])
+
+        def change(descriptor: Descriptor) -> None:
+            descriptor["spec"].pop(what, None)
+            if value is not None:
+                descriptor["spec"][what] = value
+
+        self.catalog.update(ref, change)
+
+    @rule(name=st.sampled_from(GROUPS), type_=st.sampled_from(["team", "squad"]))
+    def put_group(self, name: str, type_: str) -> None:
+        self._step()
+        self.catalog.put(group(name, type=type_))
+
+    @rule(name=st.sampled_from(REFS))
+    def delete_source(self, name: str) -> None:
+        self._step()
+        if name in self.catalog:
+            self.catalog.delete(name)
+
+    @rule(name=st.sampled_from(REFS))
+    def recreate_source(self, name: str) -> None:
+        self._step()
+        if name in self.catalog:
+            self.catalog.recreate(name)
+
+    @rule(name=st.sampled_from(COMPONENTS))
+    def set_own_etag(self, name: str) -> None:
+        self._step()
+        ref = f"component:default/{name}"
+        if ref in self.catalog:
+            self.catalog.update(ref, lambda one: one["metadata"].update(etag=OWN_ETAG))
+
+    @rule()
+    def renew_uids(self) -> None:
+        self._step()
+        self.catalog.renew_uids()
+
+    # At Port
+
+    @rule(key=KEYS, value=st.sampled_from(["drifted", "service"]))
+    def change_at_port(self, key: Key, value: str) -> None:
+        self._step()
+        held = self.lives.world.held().get(key)
+        if held is not None:
+            self.lives.world.write_as(held["$datasource"], key[0], self._entity(key, type=value))
+            self.past.drifted = True
+
+    @rule(key=KEYS)
+    def delete_at_port(self, key: Key) -> None:
+        self._step()
+        if key not in self.lives.world.held():
+            return
+        # A stub may take its place before anybody misses it, and only who compares contents can tell the two apart.
+        self.past.drifted = self.past.drifted or any(key in ends for ends in related(self._wanted().bodies).values())
+        self.lives.world.state.remove([EntityKey(*key)], delete_dependents=True)
+
+    @rule(key=KEYS, value=st.sampled_from(["theirs", "service", "team"]))
+    def take_over(self, key: Key, value: str) -> None:
+        self._step()
+        self.lives.world.write_as(FOREIGN, key[0], self._entity(key, type=value))
+
+    @rule(name=st.sampled_from(GROUPS))
+    def require_a_team(self, name: str) -> None:
+        """Somebody else's entity requires a team: whoever deletes that with its dependents deletes this too."""
+        self._step()
+        team = f"group:default/{name}"
+        if ("team", team) in self.lives.world.held():
+            self.lives.world.write_as(FOREIGN, "fork", {"identifier": f"fork-{name}", "relations": {"team": team}})
+
+    @rule(key=KEYS)
+    def leave_an_orphan(self, key: Key) -> None:
+        """An entity that is ours by its datasource, of which no ledger knows."""
+        self._step()
+        if key not in self.lives.world.held():
+            self.lives.world.write_as(OURS, key[0], self._entity(key, type="orphan"))
+            self.past.drifted = True
+
+    # The mapping
+
+    @rule(what=st.sampled_from(sorted(CHANGES)), data=st.data())
+    def change_mapping(self, what: str, data: st.DataObject) -> None:
+        self._step()
+        self._remember()
+        self.shape = replace(self.shape, **{what: data.draw(CHANGES[what])})
+        self.lives.remap(self.shape.config())
+
+    # Passes
+
+    @rule(kind=KINDS, mishap=MISHAPS, page_size=st.sampled_from([1, 2, 500]))
+    def sync(self, kind: PassKind | None, mishap: Mishap, page_size: int) -> None:
+        self._step()
+        self._sync(kind=kind, mishap=mishap, page_size=page_size)
+
+    @rule(kind=KINDS, mishap=MISHAPS, page_size=st.sampled_from([1, 2, 500]))
+    def sync_again(self, kind: PassKind | None, mishap: Mishap, page_size: int) -> None:
+        self._step()
+        self._sync(kind=kind, mishap=mishap, page_size=page_size)
+
+    @rule(kind=KINDS, release=st.booleans())
+    def sync_in_peace(self, kind: PassKind | None, release: bool) -> None:
+        self._step()
+        self._sync(kind=kind, release=release)
+
+    @rule(kind=KINDS, only=st.sampled_from(["component", "group"]))
+    def sync_one_kind(self, kind: PassKind | None, only: str) -> None:
+        self._step()
+        self._sync(kind=kind, kinds=frozenset({only}))
+
+    @precondition(lambda self: self.steps > 2)
+    @rule()
+    def lose_ledger(self) -> None:
+        self._step()
+        self.lives.lose_ledger()
+
+    # What must hold
+
+    def _sync(
+        self,
+        *,
+        kind: PassKind | None,
+        mishap: Mishap = Mishap(),
+        release: bool = False,
+        kinds: frozenset[str] = frozenset(),
+        page_size: int = 2,
+    ) -> Ran:
+        self._remember()
+        wanted, before = self._wanted(), self.lives.world.held()
+        token, fuse = self._prepare(mishap)
+        ran = self.run(
+            self.lives.sync(kind=kind, kinds=kinds, release=release, fuse=fuse, page_size=page_size, token=token)
+        )
+        self.lives.calm()
+        self._expect_safety(ran, wanted, before, released=release, narrowed=bool(kinds))
+        outcome = ran.outcome
+        if ran.went_through and outcome is not None and outcome.kind is PassKind.VERIFY and not kinds:
+            self.past.drifted = self.past.drifted and token == BLIND
+        return ran
+
+    def _prepare(self, mishap: Mishap) -> tuple[str, Fuse]:
+        world = self.lives.world
+        traps = world.backstage.traps
+        for side, fault in mishap.faults:
+            (world.port.faults if side == "port" else world.backstage.faults).add(fault)
+        traps.reversed_pages = mishap.name == "reversed"
+        traps.overlap = 1 if mishap.name == "overlap" else 0
+        traps.lose = 1 if mishap.name == "lose" else 0
+        traps.count_off_by = 1 if mishap.name == "short count" else 0
+        if mishap.name == "recreated":
+            traps.before_page = self._recreate
+        if mishap.name == "expired":
+            world.state.expire_tokens()
+        length = mishap.fuse if mishap.name in ("crash", "stop") else None
+        return BLIND if mishap.name == "blind" else TOKEN, Fuse(length, stops=mishap.name == "stop")
+
+    def _recreate(self, page: int) -> None:
+        refs = self.catalog.refs()
+        if refs and page % 2 == 0:
+            self.catalog.recreate(refs[page % len(refs)])
+
+    def _expect_safety(
+        self, ran: Ran, wanted: Wanted, before: dict[Key, Any], *, released: bool, narrowed: bool
+    ) -> None:
+        counts = dict.fromkeys(self.shape.kinds(), 0)
+        for one in self.lives.world.sources():
+            counts[one["kind"].lower()] = counts.get(one["kind"].lower(), 0) + 1
+        # What a narrowed pass does not read, it knows only as far as it is at Port already.
+        ends = set().union(*(found for key, found in related(wanted.bodies).items() if key in before or not narrowed))
+        claimed = set().union(*wanted.claims.values())
+        for key, datasource in ran.deleted.items():
+            assert datasource != FOREIGN, f"{key} is not ours"
+            assert key not in wanted.bodies, f"{key} is wanted"
+            assert key not in claimed, f"{key} belongs to a source entity whose mapping failed"
+            assert key[0] not in wanted.claimed_blueprints, f"{key} may belong to a source entity whose mapping failed"
+            if self.shape.create_missing or self.shape.delete_dependents:
+                assert key not in ends, f"{key} is still related to"
+            kinds = self.past.kind_of.get(key, set())
+            if not released and kinds:
+                assert any(counts.get(kind) != 0 for kind in kinds), f"{key} went although all of {kinds} is gone"
+        if ran.outcome is not None and ran.outcome.plan.failures:
+            assert not ran.deleted, "something was deleted although not everything could be read"
+        if not released and sum(counts.values()) == 0:
+            assert not ran.deleted, "something was deleted although Backstage is empty"
+        owned = sum(1 for one in before.values() if one["$datasource"] != FOREIGN)
+        if not released:
+            assert len(ran.deleted) <= self.shape.threshold * owned, f"{len(ran.deleted)} of {owned} were deleted"
+
+    def _expect_agreement(self) -> None:
+        """Expect Port to hold what the model says, and nothing of ours beyond it without a reason."""
+        wanted, held = self._wanted(), self.lives.world.held()
+        merge, shape = self.shape.merge, self.shape
+        unsure = set() if shape.create_missing else _unsure(wanted)
+        for key, body in wanted.bodies.items():
+            if key in unsure:
+                continue
+            assert key in held, f"{key} is missing"
+            wrong = difference(key, body, held[key], merge=merge)
+            assert not wrong, wrong
+        claimed = set().union(*wanted.claims.values())
+        claimed |= set().union(*(self.past.stood_for.get(ref, set()) for ref in wanted.claims))
+        for key, entity in held.items():
+            if entity["$datasource"] == FOREIGN or key in wanted.bodies or key in claimed:
+                continue
+            if key[0] in wanted.claimed_blueprints:
+                continue
+            # What a source entity with a failing mapping relates to is known only to the ledger, if that.
+            required = any(key in _held_ends(one) for fork, one in held.items() if fork[0] == "fork")
+            failed_ends = wanted.claims and any(key in _held_ends(held[one]) for one in claimed if one in held)
+            assert key in wanted.ends or failed_ends or required, f"{key} is left over"
+
+    # Words
+
+    @property
+    def catalog(self) -> Any:
+        return self.lives.world.catalog
+
+    def _step(self) -> None:
+        self.steps += 1
+
+    def _wanted(self) -> Wanted:
+        return self.shape.wanted(self.lives.world.sources())
+
+    def _remember(self) -> None:
+        wanted = self._wanted()
+        for origins in (wanted.origins, wanted.claims):
+            for ref, keys in origins.items():
+                self.past.stood_for.setdefault(ref, set()).update(keys)
+                for key in keys:
+                    self.past.kind_of.setdefault(key, set()).add(ref.partition(":")[0])
+
+    def _component(self, name: str, spec: dict[str, Any]) -> Descriptor:
+        return described("Component", name, **copy.deepcopy(spec))
+
+    def _entity(self, key: Key, **properties: str) -> dict[str, Any]:
+        return {"identifier": key[1], "properties": properties}
+
+
+def _unsure(wanted: Wanted) -> set[Key]:
+    """Name what Port may refuse: it relates to what nobody wants, or to what may be refused itself."""
+    ends, unsure = related(wanted.bodies), set[Key]()
+    while True:
+        more = {key for key in wanted.bodies if any(end not in wanted.bodies or end in unsure for end in ends[key])}
+        if more == unsure:
+            return unsure
+        unsure = more
+
+
+def _held_ends(entity: dict[str, Any]) -> set[Key]:
+    target = {"owner": "team", "uses": "service", "main": "service", "team": "team"}
+    return {
+        (target[name], end)
+        for name, value in (entity.get("relations") or {}).items()
+        for end in (value if isinstance(value, list) else [value])
+        if end
+    }
