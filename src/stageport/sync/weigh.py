@@ -257,17 +257,19 @@ class Weigher:
         await self._send(found)
 
     async def _send(self, found: Sequence[tuple[Upsert, Sequence[SourceRef]]]) -> None:
-        """Hand upserts on; in a verify, those that replace something wait until everybody's wants are known.
+        """Hand upserts on; in a verify, those of what Port has already wait until everybody's wants are known.
 
         A ledger that knows nothing yet cannot tell who else wants a target entity, and writing it as the first one
-        wants it, and then as the last one does, would never come to rest. What is absent, or there as an empty stub
-        that some relation has created, is written at once.
+        wants it, and then as the last one does, would never come to rest.
         """
         if not found:
             return
         self._around.listener(ChangesFound(len(found)))
+        keys = [upsert.change.key for upsert, _ in found]
+        ours = self._ledger.owned_among(keys, number=self._number) if self._looker is not None else set()
         for upsert, refs in found:
-            await self._sink.put(upsert, refs=refs, late=_replaces(upsert.change))
+            there = upsert.change.operation is Operation.UPDATE or upsert.change.key in ours
+            await self._sink.put(upsert, refs=refs, late=self._looker is not None and there)
 
     async def _see(
         self, folded: Mapping[TargetKey, bytes]
@@ -290,11 +292,6 @@ class Weigher:
             for ref, named in (await self._name(mapped)).items():
                 for key, target in named:
                     self._keep_body(bodies, self._names.name(ref, number), key, target)
-
-
-def _replaces(change: Change) -> bool:
-    """Say whether something else is there now; an entity without a title is shown under its identifier."""
-    return any(field.before not in (None, "", [], change.identifier) for field in change.fields)
 
 
 def _odd_key(target: TargetEntity) -> TargetKey:
