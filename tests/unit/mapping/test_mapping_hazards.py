@@ -238,8 +238,7 @@ async def test_one_endless_expression_among_500_costs_one_field_within_ten_secon
     document = make_document(x=f"if .spec.n == 321 then ({ENDLESS}) else .spec.n end")
     started = time.monotonic()
     mapped = await map_sources(document, make_sources(500), limits=Limits())
-    # On a quiet machine this takes 3 to 5 s; a busy one gets time, for what counts is that it ends.
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 10
     assert [values(source)["x"] for source in mapped] == [n if n != 321 else None for n in range(500)]
     (problem,) = [problem for source in mapped for problem in source.problems]
     assert (problem.resource, problem.field, problem.ref) == (0, "properties.x", "component:default/e321")
