@@ -2,6 +2,8 @@
 
 import sys
 
+import msgspec
+import typer
 from rich.console import Console
 
 PLAIN_WIDTH = 240
@@ -11,3 +13,8 @@ PLAIN_WIDTH = 240
 def result_console() -> Console:
     """Return the console for results: as wide as the terminal, and without one wide enough for most tables."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+
+
+def print_json(document: object) -> None:
+    """Print a document on standard output, as JSON that people can read, too."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

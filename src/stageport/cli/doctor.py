@@ -6,11 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-import typer
 from rich.table import Table
 
-from stageport.cli.console import result_console
+from stageport.cli.console import print_json, result_console
 from stageport.cli.mapping_review import review_mapping, subject_of
 from stageport.cli.passes import secrets_of
 from stageport.http.retry import RetryPolicy
@@ -173,7 +171,7 @@ def _failure(subject: str, error: StageportError) -> Finding:
 def show_findings(examination: Examination, *, output: Literal["text", "json"]) -> Exit:
     """Print the findings and return the exit code of the first error among them."""
     if output == "json":
-        typer.echo(msgspec.json.format(msgspec.json.encode(_document(examination)), indent=2).decode())
+        print_json(_document(examination))
     else:
         _print(examination)
     return next((one.exit for one in examination.findings if one.level is Level.ERROR), Exit.OK)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-import msgspec
-import typer
 from rich.console import Console
 from rich.markup import escape
 
 from stageport.cli.blueprint_input import Basis, basis_of_file, guessed_basis
+from stageport.cli.console import print_json
 from stageport.cli.entity_input import InputError, read_text
 from stageport.cli.excerpts import excerpt_lines, point_at
 from stageport.cli.map_document import field_of
@@ -89,7 +88,7 @@ def run_check(request: CheckRequest) -> Exit:
     """Check a mapping file and print what there is to say of it."""
     checked = run_async(check_file(request))
     if request.output == "json":
-        typer.echo(msgspec.json.format(msgspec.json.encode(check_document(checked)), indent=2).decode())
+        print_json(check_document(checked))
     else:
         console = Console(highlight=False, soft_wrap=True)
         for line in check_lines(checked):

@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from stageport.cli.console import result_console
+from stageport.cli.console import print_json, result_console
 from stageport.cli.running import run_async
 from stageport.model.errors import UsageError
 from stageport.model.exits import Exit
@@ -111,7 +110,7 @@ def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Preview:
 def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) -> None:
     """Print a plan."""
     if output == "json":
-        _print_json({**plan_document(preview.plan), "firstStart": _first_start(preview.found)})
+        print_json({**plan_document(preview.plan), "firstStart": _first_start(preview.found)})
     elif output == "markdown":
         typer.echo(plan_markdown(preview.plan), nl=False)
     else:
@@ -125,7 +124,7 @@ def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) 
 def show_outcome(outcome: Outcome, *, output: Literal["text", "json"]) -> None:
     """Print what came of a pass."""
     if output == "json":
-        _print_json(outcome_document(outcome))
+        print_json(outcome_document(outcome))
         return
     console = result_console()
     for line in report_lines(outcome.plan):
@@ -195,7 +194,3 @@ def _first_start(found: Found) -> list[str]:
     if found.provision:
         words += [f"create blueprint {document['identifier']}" for document in found.provision.creates]
     return words
-
-
-def _print_json(document: object) -> None:
-    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
