@@ -67,8 +67,7 @@ class SqliteLedger:
 
     def size_bytes(self) -> int:
         """Return how many bytes the ledger takes, once its write-ahead log is folded in."""
-        pages, size = self._database.value("PRAGMA page_count"), self._database.value("PRAGMA page_size")
-        return int(pages) * int(size)
+        return self._database.size()
 
     def together(self) -> AbstractContextManager[None]:
         """Make one transaction of all calls inside, or none; never wait for anything inside."""
@@ -223,10 +222,6 @@ class SqliteLedger:
     def unwanted_targets(self) -> Iterator[TargetKey]:
         """Yield known target entities that nobody wants."""
         return self._keys_of("targets", f"NOT {_WANTED}")
-
-    def size(self) -> int:
-        """Return how many bytes the ledger takes."""
-        return self._database.size()
 
     def scratch(self) -> "SqliteLedger":
         """Return a copy that may be changed without changing this one; close it when done."""

@@ -152,7 +152,7 @@ class Always:
 
     def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
         standing = self.standing
-        self.around.listener(LedgerMeasured(self.around.ledger.size()))
+        self.around.listener(LedgerMeasured(self.around.ledger.size_bytes()))
         if outcome.kind is PassKind.DELTA:
             self._delta_seconds = 0.0 if outcome.applied.written else seconds
         if standing.failures:

@@ -267,7 +267,7 @@ class Ledger(Protocol):
         """Yield known target entities that nobody wants."""
         ...
 
-    def size(self) -> int:
+    def size_bytes(self) -> int:
         """Return how many bytes the ledger takes."""
         ...
 
