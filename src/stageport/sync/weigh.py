@@ -76,12 +76,14 @@ class Weigher:
         rest = {one.ref for one in same if names[one.ref] not in moved}
         self._ledger.touch([names[ref] for ref in sorted(rest)], number=self._number)
         self._findings.skipped += len(rest)
-        await self.force((number, read), [one for one in sources if one.ref not in rest])
+        changed = [one for one in sources if one.ref not in rest]
+        if changed:
+            await self._weigh((number, read), changed, digests)
 
     async def force(self, place: Place, sources: Sequence[SourceEntity]) -> None:
         """Weigh source entities whether they changed or not."""
         if sources:
-            await self._weigh(place, sources)
+            await self._weigh(place, sources, {one.ref: digest_of(one.raw) for one in sources})
 
     async def refold(self, keys: Iterable[TargetKey]) -> None:
         """Weigh target entities again of which a wanter went away."""
@@ -96,7 +98,9 @@ class Weigher:
         still = await self._looker.unmoved(keys)
         return {ref for ref, held in wants.items() if any(want.key in keys and want.key not in still for want in held)}
 
-    async def _weigh(self, place: Place, sources: Sequence[SourceEntity]) -> None:
+    async def _weigh(
+        self, place: Place, sources: Sequence[SourceEntity], digests: Mapping[SourceRef, Fingerprint]
+    ) -> None:
         number, read = place
         mapped = await self._mapper.map_page(read.kind, sources, resources=read.resources)
         self._findings.note_mapped(mapped)
@@ -109,7 +113,7 @@ class Weigher:
         for one in mapped:
             source, name = by_ref[one.ref], self._names.name(one.ref, number)
             failed = one.ref in self._findings.failed
-            record = SourceRecord(name, source.uid, source.etag, digest_of(source.raw), failed)
+            record = SourceRecord(name, source.uid, source.etag, digests[one.ref], failed)
             wants = self._wants(name, named[one.ref], number, bodies)
             entries.append((record, [*wants, *self._protecting(name, wants)] if failed else wants))
         released = self._open(entries)
@@ -243,11 +247,10 @@ class Weigher:
             sight, fields, stored = sights[key]
             held = known.get(key)
             decision = decide(wanted=wanted, acknowledged=held.acknowledged if held else UNKNOWN, sight=sight)
-            if decision is Decision.RECORD or (sight is Sight.EQUAL and decision is Decision.NOTHING):
-                records.append(TargetRecord(key, wanted, stored))
+            if decision in (Decision.RECORD, Decision.NOTHING):
                 self._sink.cancel(key)
-            elif decision is Decision.NOTHING:
-                self._sink.cancel(key)
+                if sight is Sight.EQUAL:
+                    records.append(TargetRecord(key, wanted, stored))
             elif decision in (Decision.CREATE, Decision.UPDATE):
                 operation = Operation.CREATE if decision is Decision.CREATE else Operation.UPDATE
                 change = Change(operation, *key, source=origin[key], body=body, fields=fields)
