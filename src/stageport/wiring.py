@@ -1,7 +1,7 @@
 """The only place that knows concrete classes: it puts clients, stores and processes together for a pass."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -13,7 +13,6 @@ from stageport.http.sender import Sender
 from stageport.http.transport import Transport
 from stageport.ledger.opening import open_ledger
 from stageport.ledger.sqlite import SqliteLedger
-from stageport.mapping.document import MappingDocument
 from stageport.mapping.workers import WorkerPool
 from stageport.model.entities import Json
 from stageport.model.errors import LedgerBusyError
@@ -26,9 +25,9 @@ from stageport.port.session import PortSession
 from stageport.settings import Settings, backstage_access, port_access
 from stageport.settings.listeners import KafkaListener, WebhookListener
 from stageport.settings.model import ResourcesOrigin
-from stageport.sync.seams import Mapper
+from stageport.sync.lazy import lazily
 from stageport.sync.service import PassOptions
-from stageport.sync.surroundings import Surroundings
+from stageport.sync.surroundings import MapperFactory, Surroundings
 
 PORT_TIMEOUT = 60.0
 """Seconds for one request to Port, as in Port's own integration."""
@@ -119,11 +118,9 @@ def changelog_destination(settings: Settings) -> Json:
     return {"type": "WEBHOOK", "url": f"{listener.app_host.rstrip('/')}/resync{query}"}
 
 
-def mapper_factory(
-    settings: Settings, listener: Listener
-) -> Callable[[MappingDocument], AbstractAsyncContextManager[Mapper]]:
-    """Return what starts the processes that run a mapping document."""
-    return lambda document: WorkerPool(document, workers=settings.workers, listener=listener)
+def mapper_factory(settings: Settings, listener: Listener) -> MapperFactory:
+    """Return what starts the processes that run a mapping document, once there is something to map."""
+    return lazily(lambda document: WorkerPool(document, workers=settings.workers, listener=listener))
 
 
 @asynccontextmanager

@@ -1,17 +1,22 @@
 """Where results are printed."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_WIDTH = 240
 """Columns where there is no terminal: whoever searches a log wants a row of a table on one line."""
 
 
-def result_console() -> Console:
+def result_console() -> "Console":
     """Return the console for results: as wide as the terminal, and without one wide enough for most tables."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 

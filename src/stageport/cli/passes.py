@@ -1,33 +1,33 @@
 """What ``plan`` and ``sync`` share: settings in, a pass with progress and logs, a result on standard output.
 
 Results go to standard output; progress, logs and errors to standard error, so that a result can be piped.
+What only people look at (colours, progress, log lines) is imported where it is shown: a quiet run starts sooner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from pydantic import SecretStr
-from rich.console import Console
-from rich.table import Table
 
 from stageport.cli.console import print_json, result_console
 from stageport.cli.running import run_async
 from stageport.model.errors import UsageError
+from stageport.model.events import Listener, ignore
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.plan.render.document import plan_document
-from stageport.plan.render.markdown import plan_markdown
-from stageport.plan.render.text import plan_lines, report_lines
 from stageport.settings import Loaded, Part, Settings, load_settings
 from stageport.sync.ground import Found
 from stageport.sync.passes import PassKind
 from stageport.sync.service import Outcome, plan_pass, run_pass
-from stageport.telemetry.logs import configure_logs, log_listener
-from stageport.telemetry.progress import fan_out, show_progress
 from stageport.wiring import open_surroundings, pass_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 REFUSED_SHOWN = 50
 
@@ -47,15 +47,20 @@ class Preview:
 
 
 def load(given: Mapping[str, object], *, config: Path | None) -> Loaded:
-    """Load settings for a command that needs both sides, and set logging up.
+    """Load settings for a command that needs both sides.
 
     Raises:
         SettingsError: something is missing or invalid.
     """
-    loaded = load_settings(given, file=config, parts=(Part.PORT, Part.BACKSTAGE))
-    settings = loaded.settings
+    return load_settings(given, file=config, parts=(Part.PORT, Part.BACKSTAGE))
+
+
+def start_logs(settings: Settings) -> Listener:
+    """Set logging up, and return the listener that logs what a person would want to read."""
+    from stageport.telemetry.logs import configure_logs, log_listener
+
     configure_logs(level=settings.log_level.value, style=settings.log_format.value, secrets=secrets_of(settings))
-    return loaded
+    return log_listener()
 
 
 def secrets_of(settings: Settings) -> list[str]:
@@ -87,8 +92,7 @@ def work(
     """Run one pass."""
 
     async def one_pass() -> Outcome:
-        with show_progress(Console(stderr=True), quiet=quiet) as progress:
-            listener = progress if quiet else fan_out(progress, log_listener())
+        with _shown(quiet=quiet, logs=None if quiet else start_logs(loaded.settings)) as listener:
             async with open_surroundings(loaded.settings, listener) as around:
                 options = pass_options(loaded.settings, release_deletes=release_deletes)
                 return await run_pass(around, replace(options, kind=kind, kinds=kinds))
@@ -96,11 +100,25 @@ def work(
     return run_async(one_pass())
 
 
+@contextmanager
+def _shown(*, quiet: bool, logs: Listener | None = None) -> Iterator[Listener]:
+    """Show progress, and log, while the block runs; when asked to be quiet, nothing listens."""
+    if quiet:
+        yield ignore
+        return
+    from rich.console import Console
+
+    from stageport.telemetry.progress import fan_out, show_progress
+
+    with show_progress(Console(stderr=True), quiet=quiet) as progress:
+        yield fan_out(progress, logs) if logs else progress
+
+
 def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Preview:
     """Plan one pass, writing nothing."""
 
     async def one_plan() -> Preview:
-        with show_progress(Console(stderr=True), quiet=quiet) as progress:
+        with _shown(quiet=quiet) as progress:
             async with open_surroundings(loaded.settings, progress, writes=False) as around:
                 return Preview(*await plan_pass(around, pass_options(loaded.settings, release_deletes=release_deletes)))
 
@@ -112,8 +130,12 @@ def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) 
     if output == "json":
         print_json({**plan_document(preview.plan), "firstStart": _first_start(preview.found)})
     elif output == "markdown":
+        from stageport.plan.render.markdown import plan_markdown
+
         typer.echo(plan_markdown(preview.plan), nl=False)
     else:
+        from stageport.plan.render.text import plan_lines
+
         console = result_console()
         for words in _first_start(preview.found):
             console.print(f"[green]+[/green] {words}", markup=True)
@@ -126,6 +148,8 @@ def show_outcome(outcome: Outcome, *, output: Literal["text", "json"]) -> None:
     if output == "json":
         print_json(outcome_document(outcome))
         return
+    from stageport.plan.render.text import report_lines
+
     console = result_console()
     for line in report_lines(outcome.plan):
         console.print(line)
@@ -171,9 +195,11 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _show_refused(console: Console, outcome: Outcome) -> None:
+def _show_refused(console: "Console", outcome: Outcome) -> None:
     refused = outcome.applied.refused
     if refused:
+        from rich.table import Table
+
         table = Table("not written", "from", "Port's answer", title=f"{len(refused)} entities were refused by Port")
         for change, refusal in refused[:REFUSED_SHOWN]:
             said = f"{refusal.status} {refusal.code}: {refusal.message}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
     Raises:
         InterruptedPassError: a signal stopped it.
     """
+    # What is imported by now stays: there is no point in searching it for garbage again and again.
+    gc.freeze()
     try:
         return asyncio.run(_cancellable(coroutine))
     except asyncio.CancelledError:

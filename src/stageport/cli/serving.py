@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from stageport.cli.passes import load, show_outcome, work
+from stageport.cli.passes import load, show_outcome, start_logs, work
 from stageport.cli.running import run_until_stopped
 from stageport.cli.watch import ServiceWatch
 from stageport.model.errors import SettingsError
@@ -26,7 +26,6 @@ from stageport.settings.listeners import (
 from stageport.sync.always import Always, Rhythm, Trigger
 from stageport.sync.polling import poll
 from stageport.sync.surroundings import Surroundings
-from stageport.telemetry.logs import log_listener
 from stageport.telemetry.metrics import Metrics
 from stageport.telemetry.progress import fan_out
 from stageport.web.server import Webhook, serve_web
@@ -85,7 +84,7 @@ async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, conf
 
 async def _serve(settings: Settings) -> None:
     metrics = Metrics(version=version("stageport"))
-    async with open_surroundings(settings, fan_out(log_listener(), metrics)) as around:
+    async with open_surroundings(settings, fan_out(start_logs(settings), metrics)) as around:
         options, rhythm = pass_options(settings), rhythm_of(settings)
         always = Always(around, options, rhythm, triggers=triggers_of(settings, around))
         web = serve_web(

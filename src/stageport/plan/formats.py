@@ -11,8 +11,6 @@ from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
-import yaml
-
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _EMAIL: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
@@ -99,6 +97,8 @@ def _parses(parse: Callable[[str], object], text: str) -> bool:
 
 def is_yaml(text: str) -> bool:
     """Text that is YAML to its end; tags are not resolved."""
+    import yaml  # hardly any blueprint asks for it
+
     try:
         for _ in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             pass

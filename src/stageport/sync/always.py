@@ -7,21 +7,18 @@ that the last resync found, so that it asks Port nothing.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from stageport.mapping.document import MappingDocument
-from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import InterruptedPassError, StageportError, TargetRefusedError
 from stageport.model.events import LedgerMeasured, Noticed, PassEnded
 from stageport.model.exits import Exit
 from stageport.plan.plan import RELEASABLE
 from stageport.sync.asks import Asks
+from stageport.sync.lazy import lazily
 from stageport.sync.passes import PassKind
-from stageport.sync.seams import Mapper
 from stageport.sync.service import Outcome, PassOptions, prepare, run_delta, run_grounded
-from stageport.sync.surroundings import Ground, MapperFactory, Surroundings
+from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import run_all
 
 TICK_SECONDS = 1.0
@@ -192,30 +189,3 @@ class Always:
     async def _wait_and_ask_again(self, kind: PassKind, reason: str) -> None:
         await self._sleep(min(FIRST_WAIT * 2 ** (self.standing.failures - 1), LONGEST_WAIT))
         self.asks.ask(kind, reason)
-
-
-class _LazyMapper:
-    """Starts a mapping's processes when the first page comes: most deltas have none."""
-
-    def __init__(self, start: Callable[[], Awaitable[Mapper]]) -> None:
-        self._start = start
-        self._mapper: Mapper | None = None
-        self._starting = asyncio.Lock()
-
-    async def map_page(
-        self, kind: str, sources: Sequence[SourceEntity], *, resources: Sequence[int] | None = None
-    ) -> Sequence[MappedSource]:
-        async with self._starting:
-            self._mapper = self._mapper or await self._start()
-        return await self._mapper.map_page(kind, sources, resources=resources)
-
-
-def lazily(start_mapper: MapperFactory) -> MapperFactory:
-    """Return a factory whose mappers start their processes on first use."""
-
-    @asynccontextmanager
-    async def start(document: MappingDocument) -> AsyncIterator[Mapper]:
-        async with AsyncExitStack() as stack:
-            yield _LazyMapper(lambda: stack.enter_async_context(start_mapper(document)))
-
-    return start

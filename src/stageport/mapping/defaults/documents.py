@@ -7,8 +7,6 @@ from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
 from stageport.model.entities import Json
 from stageport.model.errors import MappingError
 
@@ -57,6 +55,8 @@ def _known(sets: Collection[str]) -> list[str]:
 
 
 def _packaged(name: str) -> Json:
+    import yaml  # for a first start only
+
     return _unshared(yaml.safe_load(files(__package__).joinpath(name).read_text(encoding="utf-8")))
 
 
@@ -66,6 +66,8 @@ def _in_folder(folder: Path | None, name: str, *, kind: type) -> Json | None:
     file = next((path for path in candidates if path.is_file()), None)
     if file is None:
         return None
+    import yaml
+
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))  # JSON is YAML
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
