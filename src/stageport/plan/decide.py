@@ -20,6 +20,8 @@ class Sight(StrEnum):
     """Port does not have it."""
     EQUAL = "equal"
     """Every field that the mapping names is as wanted."""
+    BARE = "bare"
+    """There as an empty stub, which Port made because something relates to it: nothing is lost by writing it."""
     UNMOVED = "unmoved"
     """Its content has not changed since it was last seen."""
     MOVED = "moved"
@@ -61,6 +63,8 @@ def _wanted(sight: Sight, *, settled: bool, taken: bool) -> Decision:
             decision = Decision.CREATE  # somebody deleted it at Port, or it never was there
         case Sight.EQUAL:
             decision = Decision.NOTHING if settled else Decision.RECORD
+        case Sight.BARE:
+            decision = Decision.UPDATE
         case Sight.UNMOVED:
             decision = Decision.NOTHING if settled else Decision.UPDATE
         case Sight.MOVED:

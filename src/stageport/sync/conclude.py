@@ -127,7 +127,7 @@ class Conclusion:
             key: {want.ref for want in wanters} - gone for key, wanters in self._ledger.wanters_of(sorted(keys)).items()
         }
         # Until the shared ones are written without them, it must not look as if nothing were left to do.
-        self._ledger.unsettle_sources(sorted(set().union(*others.values())))
+        self._weigher.unsettle(set().union(*others.values()))
         self._ledger.drop_sources(lost)
         await self._weigher.refold(key for key, refs in others.items() if refs)
 

@@ -16,6 +16,8 @@ from stageport.plan.diff import diff_target
 from stageport.sync.seams import Ledger, TargetCatalog
 from stageport.sync.surroundings import Ground
 
+_EMPTY = stored_fingerprint({}, ())
+
 Seen = tuple[Sight, tuple[FieldChange, ...], Fingerprint]
 """What was seen of a target entity, where it differs, and the fingerprint of what Port holds."""
 
@@ -66,7 +68,14 @@ class Looker:
             return Sight.EQUAL, (), stored
         record = self._ledger.targets([key]).get(key)
         unmoved = record is not None and record.stored != UNKNOWN and record.stored == stored
-        return (Sight.UNMOVED if unmoved else Sight.MOVED), fields, stored
+        if unmoved:
+            return Sight.UNMOVED, fields, stored
+        return (Sight.BARE if self._is_bare(key, current) else Sight.MOVED), fields, stored
+
+    def _is_bare(self, key: TargetKey, current: Json) -> bool:
+        # An entity without a title is shown, and by some routes returned, under its identifier.
+        shown = {**current, "title": None} if current.get("title") == key.identifier else current
+        return self._stored(key, shown) == _EMPTY
 
     def _stored(self, key: TargetKey, current: Json) -> Fingerprint:
         return stored_fingerprint(current, self._fields(key.blueprint))

@@ -23,12 +23,23 @@ class Sink(Protocol):
         """
         ...
 
+    def withhold(self, keys: Iterable[TargetKey]) -> set[TargetKey]:
+        """Send nothing of these before they are put or cancelled; return those of which something is under way.
+
+        What Port is seen to hold of those says nothing: it may be about to change.
+        """
+        ...
+
     def cancel(self, key: TargetKey) -> None:
         """Take back an upsert that is not under way: together with what came since, Port has it already."""
         ...
 
     def close_sources(self, refs: Iterable[SourceRef]) -> None:
         """Say that nothing more will come for these source entities."""
+        ...
+
+    def forget_sources(self, refs: Iterable[SourceRef]) -> None:
+        """Settle these not, whatever they wait for: more is to come than they were announced for."""
         ...
 
 
@@ -44,10 +55,18 @@ class Collector:
     def close_sources(self, refs: Iterable[SourceRef]) -> None:
         """Say that nothing more will come."""
 
+    def forget_sources(self, refs: Iterable[SourceRef]) -> None:
+        """Settle nothing: nothing is ever settled."""
+
     async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
         """Keep a change; a later one of the same target entity replaces it."""
         del refs, late
         self._changes[upsert.change.key] = upsert.change
+
+    def withhold(self, keys: Iterable[TargetKey]) -> set[TargetKey]:
+        """Withhold nothing: nothing is ever sent."""
+        del keys
+        return set()
 
     def cancel(self, key: TargetKey) -> None:
         """Drop a change: it came to nothing."""

@@ -85,6 +85,12 @@ class Weigher:
         if sources:
             await self._weigh(place, sources, {one.ref: digest_of(one.raw) for one in sources})
 
+    def unsettle(self, names: Iterable[SourceRef]) -> None:
+        """Have the next pass map these again, unless they are weighed anew in this one."""
+        refs = sorted(names)
+        self._ledger.unsettle_sources(refs)
+        self._sink.forget_sources(refs)
+
     async def refold(self, keys: Iterable[TargetKey]) -> None:
         """Weigh target entities again of which a wanter went away."""
         await self._weigh_keys(list(keys), {})
@@ -132,7 +138,7 @@ class Weigher:
             key: {want.ref for want in wanters} - refs for key, wanters in self._ledger.wanters_of(released).items()
         }
         # Their target entities are to be written anew: until then they must not look as if nothing were left to do.
-        self._ledger.unsettle_sources(sorted(set().union(*others.values())))
+        self.unsettle(set().union(*others.values()))
         self._ledger.open_sources(entries, number=self._number)
         for record, _ in entries:
             self._sink.open_source(record)
@@ -238,13 +244,17 @@ class Weigher:
                 origin[key] = self._names.ref(wants[-1].ref)
             if len(wants) > 1:
                 self._findings.shared.add(key)
+        # Asked for before Port is: what is sent while it answers would show in its answer, or not.
+        under_way = self._sink.withhold(folded)
         known = self._ledger.targets(list(folded))
         sights = await self._see(folded)
         records: list[TargetRecord] = []
-        found: list[tuple[Upsert, list[SourceRef]]] = []
+        found: list[tuple[Upsert, list[SourceRef], bool]] = []
         for key, body in folded.items():
             wanted = digest_of(body)
             sight, fields, stored = sights[key]
+            # Another body is on its way there: what is seen is what was, and this one has to follow.
+            sight = Sight.MOVED if key in under_way and sight is not Sight.UNSEEN else sight
             held = known.get(key)
             decision = decide(wanted=wanted, acknowledged=held.acknowledged if held else UNKNOWN, sight=sight)
             if decision in (Decision.RECORD, Decision.NOTHING):
@@ -254,25 +264,23 @@ class Weigher:
             elif decision in (Decision.CREATE, Decision.UPDATE):
                 operation = Operation.CREATE if decision is Decision.CREATE else Operation.UPDATE
                 change = Change(operation, *key, source=origin[key], body=body, fields=fields)
-                found.append((Upsert(change, wanted), [want.ref for want in wanters[key]]))
+                late = sight in (Sight.UNMOVED, Sight.MOVED)
+                found.append((Upsert(change, wanted), [want.ref for want in wanters[key]], late))
         if records:
             self._ledger.acknowledge(records)
         await self._send(found)
 
-    async def _send(self, found: Sequence[tuple[Upsert, Sequence[SourceRef]]]) -> None:
-        """Hand upserts on; in a verify, those of what Port has already wait until everybody's wants are known.
+    async def _send(self, found: Sequence[tuple[Upsert, Sequence[SourceRef], bool]]) -> None:
+        """Hand upserts on; those that replace something wait until everybody's wants are known.
 
         A ledger that knows nothing yet cannot tell who else wants a target entity, and writing it as the first one
-        wants it, and then as the last one does, would never come to rest.
+        wants it, and then as the last one does, would never come to rest. What is absent, or there as an empty stub
+        that some relation has made, is written at once: in a first sync that is everything.
         """
-        if not found:
-            return
-        self._around.listener(ChangesFound(len(found)))
-        keys = [upsert.change.key for upsert, _ in found]
-        ours = self._ledger.owned_among(keys, number=self._number) if self._looker is not None else set()
-        for upsert, refs in found:
-            there = upsert.change.operation is Operation.UPDATE or upsert.change.key in ours
-            await self._sink.put(upsert, refs=refs, late=self._looker is not None and there)
+        if found:
+            self._around.listener(ChangesFound(len(found)))
+        for upsert, refs, late in found:
+            await self._sink.put(upsert, refs=refs, late=late)
 
     async def _see(
         self, folded: Mapping[TargetKey, bytes]

@@ -82,6 +82,7 @@ class Writer:
         self._queued: dict[str, dict[TargetKey, Upsert]] = {}
         self._busy: dict[TargetKey, Fingerprint] = {}
         self._later: dict[TargetKey, Upsert] = {}
+        self._withheld: set[TargetKey] = set()
         self._held = Spool()
         self._refused: dict[TargetKey, tuple[Upsert, Refusal]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +102,11 @@ class Writer:
     def close_sources(self, refs: Iterable[SourceRef]) -> None:
         """Say that nothing more will come for these source entities."""
         self._leave([self._sources[ref] for ref in refs if ref in self._sources])
+
+    def forget_sources(self, refs: Iterable[SourceRef]) -> None:
+        """Settle these not, whatever they wait for: more is to come than they were announced for."""
+        for ref in refs:
+            self._sources.pop(ref, None)
 
     def _leave(self, waiters: Iterable[_Waiting], *, failed: bool = False) -> None:
         settled: list[SourceRecord] = []
@@ -125,39 +131,52 @@ class Writer:
         """
         self._raise_error()
         key = upsert.change.key
+        self._withheld.discard(key)
         for waiting in [self._sources[ref] for ref in refs if ref in self._sources]:
             waiting.open += 1
             self._waiters.setdefault(key, []).append(waiting)
+        if self._busy.get(key) == upsert.fingerprint:
+            self._take_back(key)
         # Port may refuse a relation to what is not there yet: then order counts, and is known only at the end.
-        if late or key in self._held or not self._options.create_missing_related:
+        elif late or key in self._held or not self._options.create_missing_related:
             self._unqueue(key)
             self._held.put(upsert)
         else:
             await self._queue(upsert)
 
+    def withhold(self, keys: Iterable[TargetKey]) -> set[TargetKey]:
+        """Send nothing of these before they are put or cancelled; return those of which something is under way."""
+        asked = set(keys)
+        for key in asked:
+            self._unqueue(key)
+        self._withheld |= asked
+        return asked & self._busy.keys()
+
     def cancel(self, key: TargetKey) -> None:
-        """Take back an upsert that is not under way."""
-        if key in self._busy:
-            return
+        """Take back an upsert; one that is under way comes to its end, and what was to follow it does not."""
+        self._withheld.discard(key)
+        self._take_back(key)
+        if key not in self._busy:
+            self._refused.pop(key, None)
+            self._leave(self._waiters.pop(key, ()))
+
+    def _take_back(self, key: TargetKey) -> None:
         self._unqueue(key)
-        self._refused.pop(key, None)
         if key in self._held:
             self._held.drop(key)
-        self._leave(self._waiters.pop(key, ()))
 
     def _unqueue(self, key: TargetKey) -> None:
         self._queued.get(key.blueprint, {}).pop(key, None)
+        self._later.pop(key, None)
 
     def _is_pending(self, key: TargetKey) -> bool:
-        return key in self._later or key in self._held or key in self._queued.get(key.blueprint, ())
+        waiting = (self._withheld, self._later, self._held, self._queued.get(key.blueprint, ()))
+        return any(key in place for place in waiting)
 
     async def _queue(self, upsert: Upsert) -> None:
         key = upsert.change.key
         if key in self._busy:
-            if self._busy[key] == upsert.fingerprint:
-                self._later.pop(key, None)
-            else:
-                self._later[key] = upsert
+            self._later[key] = upsert
             return
         queue = self._queued.setdefault(key.blueprint, {})
         queue[key] = upsert

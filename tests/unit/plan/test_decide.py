@@ -26,6 +26,10 @@ WANTED = [
     (NEVER, Sight.EQUAL, Decision.RECORD),
     (OLD, Sight.EQUAL, Decision.RECORD),
     (NEW, Sight.EQUAL, Decision.NOTHING),
+    # At Port as an empty stub.
+    (NEVER, Sight.BARE, Decision.UPDATE),
+    (OLD, Sight.BARE, Decision.UPDATE),
+    (NEW, Sight.BARE, Decision.UPDATE),
     # At Port as it was last seen: what differs is Port's way of storing it, if this is what Port took.
     (NEVER, Sight.UNMOVED, Decision.UPDATE),
     (OLD, Sight.UNMOVED, Decision.UPDATE),
@@ -39,6 +43,7 @@ UNWANTED = [
     # Ours: it goes if it is there, or may be.
     (Sight.UNSEEN, True, Decision.DELETE),
     (Sight.EQUAL, True, Decision.DELETE),
+    (Sight.BARE, True, Decision.DELETE),
     (Sight.UNMOVED, True, Decision.DELETE),
     (Sight.MOVED, True, Decision.DELETE),
     (Sight.ABSENT, True, Decision.FORGET),

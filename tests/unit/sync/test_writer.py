@@ -390,3 +390,78 @@ async def test_a_circle_is_written_loose_and_then_whole_and_never_loose_again(ma
     assert set(desk.target.held) == {key("x"), key("y")}
     # The next pass finds them known, so they are updates, which are only ever sent whole.
     assert desk.acknowledged("x") not in (None, UNKNOWN, upsert("x", relations={"uses": ["y"]}).fingerprint)
+
+
+# What is about to be decided anew
+
+
+async def test_what_is_withheld_is_not_sent_until_it_is_put_again(make_desk: MakeDesk) -> None:
+    desk = make_desk(ScriptedTarget())
+    desk.open(A)
+    await desk.writer.put(upsert("x", 1), refs=[A.ref])
+    desk.close(A)
+    assert desk.writer.withhold([key("x")]) == set()
+    await desk.writer.flush()
+    assert desk.target.sent == []
+    assert not desk.settled(A)
+    await desk.writer.put(upsert("x", 2), refs=())
+    await desk.writer.flush()
+    assert desk.target.values() == [[2]]
+    assert desk.settled(A)
+
+
+async def test_what_is_withheld_settles_nobody_when_an_earlier_body_arrives(make_desk: MakeDesk) -> None:
+    desk = make_desk(ScriptedTarget(gated=True))
+    desk.open(A)
+    for number in range(UPSERT_BATCH):
+        await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.put(upsert("s0", "second"), refs=[A.ref])
+    desk.close(A)
+    await settle()
+    assert desk.writer.withhold([key("s0"), key("other")]) == {key("s0")}
+    await desk.target.answer()
+    assert not desk.settled(A)
+    desk.target.gated = False
+    await desk.writer.put(upsert("s0", "third"), refs=())
+    await desk.writer.finish({})
+    assert desk.target.held[key("s0")]["properties"] == {"v": "third"}
+    assert desk.settled(A)
+
+
+async def test_what_was_to_follow_is_taken_back_though_what_is_under_way_is_not(make_desk: MakeDesk) -> None:
+    desk = make_desk(ScriptedTarget(gated=True))
+    desk.open(A)
+    for number in range(UPSERT_BATCH):
+        await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.put(upsert("s0", "second"), refs=[A.ref])
+    desk.close(A)
+    await settle()
+    desk.writer.cancel(key("s0"))
+    await desk.target.answer()
+    await desk.writer.finish({})
+    assert desk.target.held[key("s0")]["properties"] == {"v": 1}
+    assert desk.settled(A)
+
+
+@pytest.mark.parametrize("late", [True, False])
+async def test_what_comes_back_to_the_body_that_is_under_way_is_not_sent_again(late: bool, make_desk: MakeDesk) -> None:
+    desk = make_desk(ScriptedTarget(gated=True))
+    for number in range(UPSERT_BATCH):
+        await desk.writer.put(upsert(f"s{number}"), refs=())
+    await settle()
+    await desk.writer.put(upsert("s0", "other"), refs=(), late=True)
+    await desk.writer.put(upsert("s0"), refs=(), late=late)
+    await desk.target.answer()
+    await desk.writer.finish({})
+    assert len(desk.target.sent) == 1
+
+
+async def test_one_that_is_forgotten_is_looked_at_again_by_the_next_pass(make_desk: MakeDesk) -> None:
+    desk = make_desk(ScriptedTarget())
+    desk.open(A, B)
+    await desk.writer.put(upsert("x"), refs=[A.ref, B.ref])
+    desk.close(A, B)
+    desk.writer.forget_sources([A.ref])
+    await desk.writer.finish({})
+    assert not desk.settled(A)
+    assert desk.settled(B)
