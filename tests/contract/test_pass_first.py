@@ -1,5 +1,6 @@
 """The first pass, and the second: first start, everything written, then nothing at all."""
 
+import asyncio
 import copy
 import re
 
@@ -278,6 +279,21 @@ async def test_a_report_that_port_does_not_take_stops_nothing() -> None:
         world.port.faults.add(Fault(kind=FaultKind.STATUS, path="/resync-state", status=500))
         assert (await world.sync()).exit is Exit.OK
         assert any("Port was not told" in str(event) for event in world.heard)
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["completed", "failed"])
+async def test_a_stop_during_the_last_report_is_not_lost(broken: bool) -> None:
+    async with serve_world([component("pay")]) as world:
+        world.install({**SERVICES, "entityDeletionThreshold": 5} if broken else SERVICES, blueprints=[SERVICE])
+        reports = 0 if broken else 1
+        world.port.faults.add(Fault(kind=FaultKind.LATENCY, path="/resync-state", skip=reports, delay_ms=100))
+        task = asyncio.ensure_future(world.sync())
+        while world.port.faults.injected.total() == 0:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert world.resync_state() == ("failed" if broken else "completed")
 
 
 # Examples

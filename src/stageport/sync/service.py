@@ -1,8 +1,8 @@
 """One pass, from the integration's record to the report: what ``sync`` runs once and ``plan`` runs half."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -120,7 +120,8 @@ async def run_grounded(around: Surroundings, ground: Ground, options: PassOption
         await _report(around, "running", started=started, ended=None)
         outcome = await _run(around, ground, options, pass_id)
     except asyncio.CancelledError:
-        await _report_end(around, "aborted", started=started, options=options)
+        with suppress(asyncio.CancelledError):
+            await _report_end(around, "aborted", started=started, options=options)
         raise InterruptedPassError(
             "The pass was stopped before its end.", hint="What was written stays written; run it again."
         ) from None
@@ -240,11 +241,19 @@ async def _report(around: Surroundings, status: str, *, started: str, ended: str
 
 
 async def _report_end(around: Surroundings, status: State, *, started: str, options: PassOptions) -> None:
-    # The report is given a few seconds even while the process is being stopped; then it is let go.
-    seconds = ABORT_SECONDS if status == "aborted" else REPORT_SECONDS
-    with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-        report = _report(around, status, started=started, ended=_stamp(options))
-        await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(report)), seconds)
+    """Report the end; the report is given a few seconds even while the process is being stopped, then it is let go.
+
+    Raises:
+        CancelledError: the task was cancelled meanwhile. A stop that got lost here would be waited for without end.
+    """
+    report = asyncio.ensure_future(_report(around, status, started=started, ended=_stamp(options)))
+    try:
+        await asyncio.wait({report}, timeout=ABORT_SECONDS if status == "aborted" else REPORT_SECONDS)
+    except asyncio.CancelledError:
+        await asyncio.wait({report}, timeout=ABORT_SECONDS)
+        raise
+    finally:
+        report.cancel()
 
 
 def _stamp(options: PassOptions) -> str:
