@@ -8,6 +8,8 @@ def size(name: str, usual: int) -> int:
     return int(os.environ.get(f"RESILIENCE_{name}", usual))
 
 
+SEQUENCES = size("SEQUENCES", 2_000)
+"""Sequences of what may happen to the two catalogs, over all parts of the convergence test."""
 KILLS = size("KILLS", 20)
 """SIGKILLs in all, over as many first syncs as that takes."""
 STOPS = size("STOPS", 4)
@@ -23,4 +25,4 @@ SMALL = size("SMALL", 5_000)
 LARGE = size("LARGE", 20_000)
 """Memory is compared between catalogs of these two sizes."""
 SEED = size("SEED", 1)
-"""Where the chance of kills begins."""
+"""Where the chance of kills and of sequences begins."""

@@ -1,7 +1,7 @@
 """Whatever happens to the two catalogs, one pass makes them agree again, and the next one has nothing to write.
 
-``make property`` runs it, with ``STAGEPORT_SEQUENCES`` sequences for each test here; it is not part of ``make test``.
-A failure prints its steps; ``STAGEPORT_SHRINK=1`` has Hypothesis look for the shortest way to it.
+``make resilience`` runs it, with ``RESILIENCE_SEQUENCES`` sequences; it is not part of ``make test``. A failure prints
+its steps; ``RESILIENCE_SHRINK=1`` has Hypothesis look for the shortest way to it.
 """
 
 import asyncio
@@ -9,16 +9,18 @@ import os
 from contextlib import AsyncExitStack
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.resilience.convergence_machine import Convergence
 from tests.resilience.convergence_world import serve_lives
+from tests.resilience.sizes import SEED, SEQUENCES
 
 from stageport.sandbox.port.options import Behaviour
 
-SEQUENCES = int(os.environ.get("STAGEPORT_SEQUENCES", "50"))
 STEPS = 8
-PHASES = [Phase.generate, *([Phase.shrink] if "STAGEPORT_SHRINK" in os.environ else [])]
+PHASES = [Phase.generate, *([Phase.shrink] if "RESILIENCE_SHRINK" in os.environ else [])]
+PARTS = [1, 2]
+"""Runs of the same from different beginnings, for two processors."""
 OTHERWISE = Behaviour(
     reversed_bulk=True,
     datasource_listing=False,
@@ -29,21 +31,21 @@ OTHERWISE = Behaviour(
     unchanged_moves_updated_at=False,
 )
 """A Port that answers otherwise wherever nobody outside of Port knows."""
+BEHAVIOURS = {"port": Behaviour(), "another port": OTHERWISE}
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("behaviour", [Behaviour(), OTHERWISE], ids=["port", "another port"])
-@pytest.mark.parametrize("part", [1, 2])
+@pytest.mark.timeout(60 + SEQUENCES)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS.values(), ids=list(BEHAVIOURS))
+@pytest.mark.parametrize("part", PARTS)
 def test_both_sides_agree_after_whatever_happened(behaviour: Behaviour, part: int) -> None:
-    """``part`` tells apart two runs of the same, for two processors."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         lives = runner.run(stack.enter_async_context(serve_lives(behaviour)))
         try:
             run_state_machine_as_test(
-                lambda: Convergence(lives, runner.run),
+                seed(SEED + part)(lambda: Convergence(lives, runner.run)),
                 settings=settings(
-                    max_examples=SEQUENCES,
+                    max_examples=SEQUENCES // len(PARTS) // len(BEHAVIOURS),
                     stateful_step_count=STEPS,
                     deadline=None,
                     database=None,
