@@ -1,5 +1,6 @@
 """The only place that knows concrete classes: it puts clients, stores and processes together for a pass."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from stageport.port.integration import PortIntegration
 from stageport.port.session import PortSession
 from stageport.settings import Settings, backstage_access, port_access
 from stageport.settings.listeners import KafkaListener, WebhookListener
-from stageport.settings.model import ResourcesOrigin
+from stageport.settings.model import ResourcesOrigin, TlsSettings
 from stageport.sync.lazy import lazily
 from stageport.sync.service import PassOptions
 from stageport.sync.surroundings import MapperFactory, Surroundings
@@ -55,10 +56,7 @@ async def open_backstage(
         SettingsError: its address is missing.
     """
     access = backstage_access(settings)
-    trust = settings.ssl.third_party
-    async with Transport(
-        timeout=settings.client_timeout, verify=trust.verify, strict_certificates=trust.x509.strict
-    ) as transport:
+    async with _transport(settings, settings.ssl.third_party, timeout=settings.client_timeout) as transport:
         yield BackstageCatalog(
             access.url,
             token=access.token.get_secret_value() if access.token else None,
@@ -78,8 +76,7 @@ async def open_port(
         SettingsError: the credentials are missing.
     """
     access = port_access(settings)
-    trust = settings.ssl.port
-    async with Transport(timeout=PORT_TIMEOUT, verify=trust.verify, strict_certificates=trust.x509.strict) as transport:
+    async with _transport(settings, settings.ssl.port, timeout=PORT_TIMEOUT) as transport:
         gate = Gate(ceiling=settings.concurrency)
         yield PortSession(
             access.base_url,
@@ -88,6 +85,16 @@ async def open_port(
             identity=identity_of(settings),
             sender=Sender(transport, side="Port", gate=gate, listen=listener, policy=policy or _patience(settings)),
         )
+
+
+def _transport(settings: Settings, trust: TlsSettings, *, timeout: float) -> Transport:
+    places = (settings.ca_certificates or "").split(os.pathsep)
+    return Transport(
+        timeout=timeout,
+        verify=trust.verify,
+        strict_certificates=trust.x509.strict,
+        authorities=[Path(place) for place in places if place],
+    )
 
 
 def _patience(settings: Settings) -> RetryPolicy:

@@ -211,7 +211,7 @@ async def serve_world(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stageport-test-")))
         asked = {"token": TOKEN, "descriptors": descriptors, "entities": entities, **(backstage or {})}
         source = await stack.enter_async_context(serve_backstage(BackstageOptions(**asked)))
-        assert source.catalog.rejected == {}, "a test's descriptors must be such as Backstage takes"
+        assert dict(source.catalog.rejected) == {}, "a test's descriptors must be such as Backstage takes"
         target = await stack.enter_async_context(serve_port(port or PortOptions()))
         given: dict[str, object] = {
             "port.base_url": target.url,

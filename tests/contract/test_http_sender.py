@@ -244,3 +244,24 @@ async def test_checking_certificates_can_be_switched_off(tls: ssl.SSLContext) ->
         Transport(environment={}, verify=False) as transport,
     ):
         assert (await transport.send(Request("GET", server.url))).status == 200
+
+
+@pytest.mark.parametrize("place", ["company.crt", "."], ids=["a file", "a folder"])
+async def test_further_authorities_are_trusted(
+    tls: ssl.SSLContext, certificate: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "company.crt").write_bytes((certificate / "cert.pem").read_bytes())
+    (tmp_path / "README").write_text("no certificate, and not read")
+    async with (
+        scripted(in_turn(as_json({})), tls=tls) as server,
+        Transport(environment={}, authorities=[tmp_path / place]) as transport,
+    ):
+        assert (await transport.send(Request("GET", server.url))).status == 200
+
+
+@pytest.mark.parametrize("name", ["missing.crt", "broken.crt"])
+async def test_an_authority_that_cannot_be_read_is_a_setting_to_mend(tmp_path: Path, name: str) -> None:
+    (tmp_path / "broken.crt").write_text("nothing of the kind")
+    async with Transport(environment={}, authorities=[tmp_path / name]) as transport:
+        with pytest.raises(SettingsError, match=f"ca_certificates.*{name}"):
+            await transport.send(Request("GET", "https://127.0.0.1:1/"))

@@ -31,6 +31,14 @@ ReleaseDeletes = Annotated[
     ),
 ]
 
+Fit = Annotated[
+    bool,
+    typer.Option(
+        "--fit",
+        help="Create the blueprints that Port lacks, and leave out what the others cannot hold.",
+    ),
+]
+
 
 def overrides(
     *, backstage_url: str | None = None, port_url: str | None = None, identifier: str | None = None

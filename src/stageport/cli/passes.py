@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from stageport.cli.console import print_json, result_console
 from stageport.cli.running import run_async
+from stageport.model.entities import Json
 from stageport.model.errors import UsageError
 from stageport.model.events import Listener, ignore
 from stageport.model.exits import Exit
@@ -114,13 +115,14 @@ def _shown(*, quiet: bool, logs: Listener | None = None) -> Iterator[Listener]:
         yield fan_out(progress, logs) if logs else progress
 
 
-def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool) -> Preview:
-    """Plan one pass, writing nothing."""
+def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool, mapping: Json = None, fit: bool = False) -> Preview:
+    """Plan one pass, writing nothing; with ``mapping``, as it would be with that document at Port."""
+    options = replace(pass_options(loaded.settings, release_deletes=release_deletes), mapping=mapping, fit=fit)
 
     async def one_plan() -> Preview:
         with _shown(quiet=quiet) as progress:
             async with open_surroundings(loaded.settings, progress, writes=False) as around:
-                return Preview(*await plan_pass(around, pass_options(loaded.settings, release_deletes=release_deletes)))
+                return Preview(*await plan_pass(around, options))
 
     return run_async(one_plan())
 
@@ -216,7 +218,8 @@ def _show_refused(console: "Console", outcome: Outcome) -> None:
 
 def _first_start(found: Found) -> list[str]:
     words = ["register the integration"] if found.is_new else []
-    words += ["write the default mapping"] if found.seed_config else []
+    if found.seed_config:
+        words.append("store the given mapping" if found.given else "write the default mapping")
     if found.provision:
         words += [f"create blueprint {document['identifier']}" for document in found.provision.creates]
     return words

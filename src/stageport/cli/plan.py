@@ -1,10 +1,11 @@
 """``stageport plan``: what a pass would change."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from stageport.cli.options import BackstageUrl, ConfigFile, Identifier, PortUrl, Quiet, ReleaseDeletes, overrides
+from stageport.cli.options import BackstageUrl, ConfigFile, Fit, Identifier, PortUrl, Quiet, ReleaseDeletes, overrides
 from stageport.model.exits import Exit
 
 
@@ -15,6 +16,17 @@ def plan(
     identifier: Identifier = None,
     release_deletes: ReleaseDeletes = False,
     quiet: Quiet = False,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping",
+            "-m",
+            metavar="FILE",
+            help="Plan with this mapping, not with the one at Port.",
+            show_default=False,
+        ),
+    ] = None,
+    fit: Fit = False,
     output: Annotated[
         Literal["text", "json", "markdown"], typer.Option("--output", "-o", help="How to print the plan.")
     ] = "text",
@@ -22,11 +34,17 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is something to apply.")
     ] = False,
 ) -> int:
-    """Show what `sync` would create, update, delete and keep. Nothing is written, at Port or anywhere."""
+    """Show what `sync` would create, update, delete and keep. Nothing is written, at Port or anywhere.
+
+    With --mapping, show what it would do once that file is stored at Port (`stageport mapping store`).
+    """
+    from stageport.cli.mapping_file import read_mapping
     from stageport.cli.passes import load, preview, show_plan
 
     given = overrides(backstage_url=backstage_url, port_url=port_url, identifier=identifier)
-    found = preview(load(given, config=config), quiet=quiet, release_deletes=release_deletes)
+    document = read_mapping(mapping, fit=fit)
+    loaded = load(given, config=config)
+    found = preview(loaded, quiet=quiet, release_deletes=release_deletes, mapping=document, fit=fit)
     show_plan(found, output=output)
     code = found.plan.exit
     if code is Exit.OK and detailed_exitcode and found.changes_anything:

@@ -2,13 +2,13 @@
 
 Environment that is honoured: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY`` (either case) for proxies;
 ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` in place of the system's certificate authorities (OpenSSL's own variables), and
-``REQUESTS_CA_BUNDLE`` (a file or a folder) in addition to them. ``~/.netrc`` is not read: credentials come from the
-settings alone.
+``REQUESTS_CA_BUNDLE`` (a file or a folder) in addition to them, as the setting ``ca_certificates`` is.
+``~/.netrc`` is not read: credentials come from the settings alone.
 """
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +16,7 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
+from stageport.http.authorities import load_authorities
 from stageport.http.compression import CutShortBodyError, decompress
 from stageport.http.messages import NoAnswerError, Request, Response, Trouble
 from stageport.http.proxies import find_proxy, read_proxies
@@ -32,7 +33,8 @@ class Transport:
     (aiohttp itself repeats a GET, PUT or DELETE once when a kept connection turns out to be closed.)
 
     ``timeout`` is for a whole request, connecting and reading included. ``verify=False`` trusts any certificate;
-    ``strict_certificates=False`` also takes those that stretch RFC 5280 (an old private authority).
+    ``strict_certificates=False`` also takes those that stretch RFC 5280 (an old private authority). ``authorities`` are
+    files and folders of certificates to trust besides the system's.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Transport:
         timeout: float = 60.0,
         verify: bool = True,
         strict_certificates: bool = True,
+        authorities: Sequence[Path] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._environment = os.environ if environment is None else environment
@@ -50,6 +53,7 @@ class Transport:
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._verify = verify
         self._strict = strict_certificates
+        self._authorities = authorities
         self._session: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
 
@@ -122,6 +126,8 @@ class Transport:
         bundle = self._environment.get("REQUESTS_CA_BUNDLE")
         if bundle and self._verify:
             _load_bundle(context, Path(bundle))
+        if self._verify:
+            load_authorities(context, self._authorities, setting="ca_certificates")
         return context
 
 

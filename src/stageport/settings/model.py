@@ -177,6 +177,11 @@ class Settings(Section):
     )
     base_url: HttpUrl | None = Field(default=None, description="Public address of this service.")
     ssl: SslSettings = SslSettings()
+    ca_certificates: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Files and folders of certificate authorities to trust besides the system's; `:` between them.",
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_log_level)] = Field(
         default=LogLevel.INFO, description="How much is logged."
     )
@@ -216,6 +221,7 @@ class Settings(Section):
 
 OWN_SETTINGS = frozenset(
     {
+        "ca_certificates",
         "concurrency",
         "delta_interval",
         "http_host",

@@ -21,18 +21,28 @@ from stageport.sync.surroundings import Ground
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What Port holds for us, and what first start would add: ``register``, ``config`` to seed, blueprint steps."""
+    """What Port holds for us, and what first start would add: ``register``, ``config`` to seed, blueprint steps.
+
+    ``given`` says that a person gave the mapping document, in place of the one at Port.
+    """
 
     record: Json | None
     config: Json
     seed_config: bool
     provision: BlueprintPlan | None
     blueprints: Mapping[str, Blueprint] = field(default_factory=dict)
+    given: bool = False
 
     @property
     def is_new(self) -> bool:
         """True when the integration is not registered yet."""
         return self.record is None
+
+    @property
+    def coming(self) -> dict[str, Blueprint]:
+        """Return the blueprints as they will be that first start creates or completes."""
+        documents = self.provision.documents if self.provision else ()
+        return {str(document["identifier"]): parse_blueprint(document) for document in documents}
 
 
 async def find_ground(
@@ -56,6 +66,45 @@ async def find_ground(
     provision = plan_blueprints(default_blueprints(folder=folder), existing) if initialize and not settled else None
     config = _first_mapping(existing, provision, folder=folder) if seed else config
     return Found(record, config, seed, provision, existing)
+
+
+async def find_with_mapping(
+    integration: IntegrationStore, blueprints: BlueprintStore, *, config: Json, fit: bool, folder: Path | None = None
+) -> Found:
+    """Read the ground as it would be with another mapping document than the one at Port. Writes nothing.
+
+    With ``fit`` the document and the blueprints are made to agree: default blueprints (or those of ``folder``) that
+    the document writes to and Port lacks are to be created, and what those that exist cannot hold is left out of it.
+
+    Raises:
+        MappingError: the document cannot be used.
+        TargetError: Port could not be read.
+    """
+    fields = fields_of_mapping(parse_mapping(config))
+    record = await integration.read_integration()
+    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
+    if not fit:
+        return Found(record, config, seed_config=True, provision=None, blueprints=existing, given=True)
+    lacking = [one for one in default_blueprints(folder=folder) if one["identifier"] in fields.keys() - existing.keys()]
+    provision = plan_blueprints(lacking, existing)
+    fitted = fit_mapping(config, mismatches=check_fields({**existing, **_coming(provision)}, fields=fields))
+    return Found(record, fitted, seed_config=True, provision=provision, blueprints=existing, given=True)
+
+
+async def store_mapping(found: Found, integration: IntegrationStore, blueprints: BlueprintStore) -> None:
+    """Store the mapping document of ``find_with_mapping``.
+
+    The blueprints it needs come first: Port asks for a resync the moment it has the document.
+
+    Raises:
+        TargetError: Port refused.
+    """
+    if found.provision is not None:
+        await _provision(found.provision, blueprints)
+    if found.is_new:
+        await integration.create_integration(config=found.config)
+    else:
+        await integration.patch_integration({"config": found.config})
 
 
 def _no_mapping(*, settled: bool) -> MappingError:
@@ -97,7 +146,7 @@ def mapping_mismatches(ground: Ground) -> Sequence[Mismatch]:
 
 def expected_ground(found: Found) -> Ground:
     """Return the ground as it will be once first start is through; what ``plan`` builds on without writing."""
-    coming = _coming(found.provision)
+    coming = found.coming
     missing = frozenset(coming.keys() - found.blueprints.keys())
     return Ground(parse_mapping(found.config), {**found.blueprints, **coming}, missing, _remarks(found))
 

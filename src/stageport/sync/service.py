@@ -18,7 +18,7 @@ from stageport.model.errors import InterruptedPassError, MappingError, Stageport
 from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
-from stageport.sync.ground import Found, expected_ground, find_ground, prepare_ground
+from stageport.sync.ground import Found, expected_ground, find_ground, find_with_mapping, prepare_ground
 from stageport.sync.passes import (
     VERIFIED_AT,
     VERIFIED_MAPPING,
@@ -56,11 +56,14 @@ class PassOptions:
     ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping;
     ``resources`` is a folder that may hold others to use instead. ``identity`` holds the fields of the integration's
     record that must be ours; ``release_deletes`` is a person's word that held deletes may happen. ``kind`` is the pass
-    to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it.
+    to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it. ``mapping`` is a document to plan
+    with instead of the one at Port, and ``fit`` whether it is made to fit the blueprints there.
     """
 
     initialize: bool = True
     resources: Path | None = None
+    mapping: Json = None
+    fit: bool = False
     identity: Json = field(default_factory=dict)
     send_examples: bool = True
     release_deletes: bool = False
@@ -92,7 +95,7 @@ async def plan_pass(around: Surroundings, options: PassOptions) -> tuple[Plan, F
     Raises:
         StageportError: one of the catalogs could not be read, or the mapping cannot be used.
     """
-    found = await _find(around, options)
+    found = await _find_planned(around, options)
     ground = expected_ground(found)
     _start(around, ground, "plan")
     scope = Scope(PassKind.VERIFY, options.release_deletes, options.kinds)
@@ -135,6 +138,14 @@ async def run_grounded(around: Surroundings, ground: Ground, options: PassOption
 async def _find(around: Surroundings, options: PassOptions) -> Found:
     return await find_ground(
         around.integration, around.blueprints, initialize=options.initialize, folder=options.resources
+    )
+
+
+async def _find_planned(around: Surroundings, options: PassOptions) -> Found:
+    if options.mapping is None:
+        return await _find(around, options)
+    return await find_with_mapping(
+        around.integration, around.blueprints, config=options.mapping, fit=options.fit, folder=options.resources
     )
 
 
