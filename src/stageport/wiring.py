@@ -1,7 +1,7 @@
 """The only place that knows concrete classes: it puts clients, stores and processes together for a pass."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from importlib.metadata import version
 from pathlib import Path
@@ -13,22 +13,25 @@ from stageport.http.retry import RetryPolicy
 from stageport.http.sender import Sender
 from stageport.http.transport import Transport
 from stageport.ledger.opening import open_ledger
+from stageport.ledger.reading import read_runs
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.mapping.workers import WorkerPool
 from stageport.model.entities import Json
-from stageport.model.errors import LedgerBusyError
+from stageport.model.errors import LedgerBusyError, UsageError
 from stageport.model.events import Listener, Noticed
+from stageport.model.runs import Run
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.entities import PortCatalog
 from stageport.port.identity import IntegrationIdentity
 from stageport.port.integration import PortIntegration
 from stageport.port.session import PortSession
-from stageport.settings import Settings, backstage_access, port_access
+from stageport.settings import Settings, backstage_access, port_access, secrets_of
 from stageport.settings.listeners import KafkaListener, WebhookListener
 from stageport.settings.model import ResourcesOrigin, TlsSettings
 from stageport.sync.lazy import lazily
 from stageport.sync.service import PassOptions
 from stageport.sync.surroundings import MapperFactory, Surroundings
+from stageport.telemetry.redaction import Redactor
 
 PORT_TIMEOUT = 60.0
 """Seconds for one request to Port, as in Port's own integration."""
@@ -153,6 +156,7 @@ async def open_surroundings(
             start_mapper=mapper_factory(settings, listener),
             ledger=stack.enter_context(closing(find_ledger(settings, listener, writes=writes))),
             listener=listener,
+            redact=Redactor(secrets_of(settings)).text,
         )
 
 
@@ -164,11 +168,10 @@ def find_ledger(settings: Settings, listener: Listener, *, writes: bool) -> Sqli
     """
     if settings.ledger == IN_MEMORY:
         return SqliteLedger.in_memory()
-    identity = identity_of(settings)
     try:
         opened = open_ledger(
             path=Path(settings.ledger) if settings.ledger else None,
-            identity=f"{identity.type}/{identity.identifier} at {urlsplit(settings.port.base_url).netloc}",
+            identity=_ledger_identity(settings),
             engine=f"{ENGINE_VERSION}/jq-{version('jq')}",
         )
     except LedgerBusyError as error:
@@ -179,6 +182,24 @@ def find_ledger(settings: Settings, listener: Listener, *, writes: bool) -> Sqli
     for message in opened.messages:
         listener(message)
     return opened.ledger
+
+
+def read_history(settings: Settings) -> Sequence[Run]:
+    """Return the passes that this integration's ledger remembers, the newest first; none where there is no ledger.
+
+    Raises:
+        UsageError: the settings keep no ledger.
+        LedgerError, SettingsError: what is at its place cannot be read.
+    """
+    if settings.ledger == IN_MEMORY:
+        raise UsageError("The setting `ledger` is `memory`: passes are forgotten when their process ends.")
+    path = Path(settings.ledger) if settings.ledger else None
+    return read_runs(path=path, identity=_ledger_identity(settings))[1] or ()
+
+
+def _ledger_identity(settings: Settings) -> str:
+    identity = identity_of(settings)
+    return f"{identity.type}/{identity.identifier} at {urlsplit(settings.port.base_url).netloc}"
 
 
 def origin_of(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stageport.ledger.database import Database
@@ -11,6 +12,7 @@ from stageport.ledger.sqlite import SqliteLedger
 from stageport.model.fingerprint import digest_of, key_hash
 from stageport.model.ledger import UNKNOWN, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey
+from stageport.model.runs import KEPT_RUNS, RefusedEntity, Run
 from stageport.sync.seams import Ledger
 
 MAPPING = digest_of(b"mapping")
@@ -367,3 +369,41 @@ def test_a_scratch_goes_its_own_way(ledger: Ledger) -> None:
     assert set(scratch.sources([ref("a"), ref("b")])) == {ref("b")}
     scratch.close()
     assert ledger.begin_pass(mapping=MAPPING) == number + 1
+
+
+def run(run_id: str, **changed: object) -> Run:
+    return msgspec.structs.replace(Run(id=run_id, trigger="a test", started="2026-01-01T00:00:00.000Z"), **changed)
+
+
+def test_runs_come_back_as_they_were_the_newest_first(ledger: Ledger) -> None:
+    refused = RefusedEntity("service", "o'hare", None, 422, "invalid_request", "Ünïcode ☃")
+    first = run("1", kind="verify", state="failed", exit=7, counts={"create": 2}, refused=(refused,), notes=("a", "b"))
+    ledger.runs.put(first)
+    ledger.runs.put(run("2"))
+    assert ledger.runs.latest() == [run("2"), first]
+    assert ledger.runs.latest(limit=1) == [run("2")]
+    ledger.runs.put(run("1", state="completed"))
+    assert [one.state for one in ledger.runs.latest()] == ["running", "completed"]
+    ledger.runs.drop("2")
+    assert [one.id for one in ledger.runs.latest()] == ["1"]
+
+
+def test_only_the_latest_runs_are_kept_whatever_was_dropped_between(ledger: Ledger) -> None:
+    with ledger.together():
+        for number in range(KEPT_RUNS + 30):
+            ledger.runs.put(run(str(number)))
+    assert [one.id for one in ledger.runs.latest()] == [str(number) for number in reversed(range(30, KEPT_RUNS + 30))]
+
+
+def test_a_run_that_never_ended_is_closed_and_no_other(ledger: Ledger) -> None:
+    ledger.runs.put(run("ended", state="completed", exit=0))
+    ledger.runs.put(run("killed"))
+    ledger.runs.close_open()
+    killed, ended = ledger.runs.latest()
+    assert (killed.state, killed.exit, bool(killed.error)) == ("aborted", None, True)
+    assert ended == run("ended", state="completed", exit=0)
+
+
+def test_runs_are_no_part_of_what_is_known_of_the_catalogs(ledger: Ledger) -> None:
+    ledger.runs.put(run("1"))
+    assert ledger.is_empty

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from stageport.cli.console import print_json, result_console
 from stageport.cli.mapping_review import review_mapping, subject_of
-from stageport.cli.passes import secrets_of
 from stageport.http.retry import RetryPolicy
 from stageport.mapping.lint import Remark
 from stageport.model.entities import Json
@@ -20,7 +19,7 @@ from stageport.model.exits import Exit
 from stageport.plan.fit import Trouble
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.session import PortSession
-from stageport.settings import Loaded, Part, SettingRow, Settings, load_settings, settings_rows
+from stageport.settings import Loaded, Part, SettingRow, Settings, load_settings, secrets_of, settings_rows
 from stageport.settings.access import missing_settings
 from stageport.sync.ground import expected_ground, find_ground, mapping_mismatches
 from stageport.sync.surroundings import Ground

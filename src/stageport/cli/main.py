@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from stageport.cli import check, demo, init, map, mapping, plan, run, sandbox, schema, sync  # noqa: A004 - it is the command's name
+from stageport.cli import check, demo, init, map, mapping, plan, run, runs, sandbox, schema, sync  # noqa: A004 - it is the command's name
 from stageport.model.errors import StageportError
 from stageport.model.exits import Exit
 
@@ -38,6 +38,7 @@ app.command("map")(map.map_entities)
 app.command("schema")(schema.schema)
 app.command("init")(init.init)
 app.add_typer(mapping.app, name="mapping")
+app.add_typer(runs.app, name="runs")
 app.add_typer(sandbox.app, name="sandbox")
 
 

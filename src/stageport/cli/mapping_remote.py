@@ -9,13 +9,12 @@ from stageport.cli.blueprint_input import Basis, basis_of_port
 from stageport.cli.doctor import IMPATIENT
 from stageport.cli.map_request import MapRequest
 from stageport.cli.mapping_check import CheckRequest
-from stageport.cli.passes import secrets_of
 from stageport.mapping.document import MappingDocument
 from stageport.model.errors import SourceError
 from stageport.model.events import ignore
 from stageport.model.refs import SourceRef
 from stageport.port.blueprints import PortBlueprints
-from stageport.settings import Part, Settings, load_settings
+from stageport.settings import Part, Settings, load_settings, secrets_of
 from stageport.sync.ground import expected_ground, find_ground
 from stageport.telemetry.logs import configure_logs
 from stageport.wiring import open_backstage, open_integration, open_port, origin_of

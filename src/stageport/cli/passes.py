@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
-from pydantic import SecretStr
 
 from stageport.cli.console import print_json, result_console
 from stageport.cli.running import run_async
@@ -21,7 +20,7 @@ from stageport.model.events import Listener, ignore
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.plan.render.document import plan_document
-from stageport.settings import Loaded, Part, Settings, load_settings
+from stageport.settings import Loaded, Part, Settings, load_settings, secrets_of
 from stageport.sync.ground import Found
 from stageport.sync.passes import PassKind
 from stageport.sync.service import Outcome, plan_pass, run_pass
@@ -62,12 +61,6 @@ def start_logs(settings: Settings) -> Listener:
 
     configure_logs(level=settings.log_level.value, style=settings.log_format.value, secrets=secrets_of(settings))
     return log_listener()
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """Return every secret value among the settings, to be kept out of all output."""
-    held = (settings.port.client_secret, settings.integration.config.backstage_token, settings.webhook_secret)
-    return [one.get_secret_value() for one in held if isinstance(one, SecretStr)]
 
 
 def choose_kind(*, verify: bool, since_ledger: bool, delta: bool) -> PassKind | None:

@@ -45,6 +45,21 @@ class LedgerLock:
         _write_holder(handle, now)
         return cls(handle)
 
+    @staticmethod
+    def is_held(ledger: Path) -> bool:
+        """Tell whether some process holds the lock of a ledger."""
+        try:
+            handle = os.open(ledger.with_name(f"{ledger.name}.lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
     def release(self) -> None:
         """Let go; twice is fine."""
         if self._handle is not None:

@@ -57,7 +57,11 @@ CREATE TABLE owned (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_RUNS = """
+CREATE TABLE runs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, content BLOB NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS)
 """The n-th makes version n out of version n - 1. What has been released is never edited, only added to."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from stageport.ledger.database import Database
 from stageport.ledger.rows import asked_at_once, by_blueprint, packed_rank, source_record, target_record, want_record
+from stageport.ledger.runs import RunTable
 from stageport.ledger.schema import migrate
 from stageport.model.fingerprint import key_hash
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
@@ -57,6 +58,7 @@ class SqliteLedger:
         self._database = database
         self._release = release
         self._listing = 0
+        self._runs = RunTable(database)
 
     @classmethod
     def in_memory(cls) -> "SqliteLedger":
@@ -64,6 +66,11 @@ class SqliteLedger:
         database = Database(None)
         migrate(database)
         return cls(database, release=database.close)
+
+    @property
+    def runs(self) -> RunTable:
+        """The history of passes."""
+        return self._runs
 
     def size_bytes(self) -> int:
         """Return how many bytes the ledger takes, once its write-ahead log is folded in."""

@@ -22,7 +22,8 @@ class PassStarted:
 class PassEnded:
     """A pass is over: ``kind`` is delta, resync or verify; ``state`` is completed, failed or aborted.
 
-    ``written`` changes were taken by Port, ``refused`` were not; ``held`` deletes wait for a person.
+    ``written`` changes were taken by Port, ``refused`` were not; ``held`` deletes wait for a person. ``pass_id`` is the
+    one that ``PassStarted`` gave.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class PassEnded:
     written: int
     refused: int
     held: int
+    pass_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

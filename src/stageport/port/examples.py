@@ -1,37 +1,19 @@
 """Masks secrets in raw entities before Port shows them as examples to everybody who may edit a mapping.
 
 Structure stays whole, since the examples are there to try expressions on. Masked are the values of keys that name a
-secret, and strings shaped like one wherever they stand. A value too many is a nuisance, one too few a leak.
+secret, and strings shaped like one wherever they stand.
 """
 
 import re
 from typing import Final
 
 from stageport.model.entities import Json
-
-MASK: Final = "[REDACTED]"
+from stageport.model.secrets import MASK, mask_shapes
 
 _SECRET_WORDS: Final = (
     "token", "password", "passwd", "passphrase", "secret", "apikey", "accesskey", "privatekey", "signingkey",
     "authorization", "credential", "cookie", "connectionstring", "webhookurl",
 )  # fmt: skip
-
-_SHAPES: Final = re.compile(
-    r"""
-      eyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)*                      # JSON Web Tokens
-    | \b(?:gh[pousr]|github_pat)_\w{20,}                        # GitHub
-    | \bglpat-[\w-]{16,}                                        # GitLab
-    | \bxox[abeoprs]-[\w-]{10,}                                 # Slack
-    | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b                             # AWS
-    | \bsk-[A-Za-z0-9_-]{20,} | \b[rs]k_(?:live|test)_\w{10,}   # OpenAI, Stripe
-    | \bAIza[\w-]{30,}                                          # Google
-    | \bnpm_\w{30,} | \bpypi-[\w-]{30,}
-    | (?<=[Bb]earer\s)[\w.~+/=-]{8,} | (?<=[Bb]asic\s)[\w+/=]{8,}
-    | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----[^-]*(?:-----END[ A-Z]*PRIVATE[ ]KEY-----)?
-    | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                           # https://user:password@host
-    """,
-    re.VERBOSE,
-)
 
 
 def mask_secrets(example: Json) -> Json:
@@ -44,7 +26,7 @@ def mask_secrets(example: Json) -> Json:
         case list():
             return [mask_secrets(item) for item in example]
         case str():
-            return _SHAPES.sub(MASK, example)
+            return mask_shapes(example)
         case _:
             return example
 

@@ -5,7 +5,7 @@ environment (and ``.env``) there are three families of names, strongest first: o
 ``OCEAN__…`` and ``APPLICATION__…``, and the short ones (``PORT_CLIENT_ID``, ``BACKSTAGE_URL``, …).
 """
 
-from stageport.settings.access import BackstageAccess, Part, PortAccess, backstage_access, port_access
+from stageport.settings.access import BackstageAccess, Part, PortAccess, backstage_access, port_access, secrets_of
 from stageport.settings.load import Loaded, SettingRow, load_settings, settings_rows
 from stageport.settings.model import Settings
 from stageport.settings.origin import Ignored, Origin, Source
@@ -23,5 +23,6 @@ __all__ = [
     "backstage_access",
     "load_settings",
     "port_access",
+    "secrets_of",
     "settings_rows",
 ]

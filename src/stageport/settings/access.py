@@ -1,10 +1,10 @@
 """What a command cannot do without: Port's credentials, Backstage's address. Commands ask only for what they need."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from stageport.model.errors import SettingsError
 from stageport.settings.model import Settings
@@ -91,3 +91,16 @@ def settings_error(problems: Collection[str]) -> SettingsError:
 
 def _present(part: Part, *, values: Collection[object]) -> set[Path]:
     return {path for path, value in zip(NEEDS[part], values, strict=True) if value is not None}
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return every secret value among the settings, to be kept out of all output."""
+    return list(_secrets_in(settings))
+
+
+def _secrets_in(section: BaseModel) -> Iterator[str]:
+    for _, value in section:
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            yield from _secrets_in(value)

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from stageport.model.errors import InterruptedPassError, StageportError, TargetRefusedError
-from stageport.model.events import LedgerMeasured, Noticed, PassEnded
+from stageport.model.events import LedgerMeasured, Noticed
 from stageport.model.exits import Exit
 from stageport.plan.plan import RELEASABLE
 from stageport.sync.asks import Asks
 from stageport.sync.lazy import lazily
 from stageport.sync.passes import PassKind
-from stageport.sync.service import Outcome, PassOptions, prepare, run_delta, run_grounded
+from stageport.sync.service import Outcome, PassOptions, run_afresh, run_delta
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import run_all
 
@@ -130,7 +130,7 @@ class Always:
             except InterruptedPassError:
                 raise  # the service is being stopped
             except StageportError as error:
-                self._note_failure(kind, error, seconds=self._clock() - started)
+                self._note_failure(kind, error)
                 if isinstance(error, TargetRefusedError) and self.ground is None:
                     raise  # credentials that never worked: somebody has to set others, and start again
                 await self._wait_and_ask_again(kind, reason)
@@ -139,12 +139,11 @@ class Always:
 
     async def _run(self, kind: PassKind, reason: str) -> Outcome:
         self.standing.doing = f"{kind.value}: {reason}"
+        options = replace(self._options, trigger=reason)
         if kind is PassKind.DELTA and self.ground is not None:
-            return await run_delta(self.around, self.ground, self._options)
+            return await run_delta(self.around, self.ground, options)
         asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
-        ground = await prepare(self.around, self._options)
-        outcome = await run_grounded(self.around, ground, replace(self._options, kind=asked))
-        self.ground = ground
+        self.ground, outcome = await run_afresh(self.around, replace(options, kind=asked))
         return outcome
 
     def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
@@ -157,23 +156,18 @@ class Always:
         standing.failures, standing.last_error, standing.doing = 0, "", "waiting"
         standing.passes += 1
         standing.last[outcome.kind.value] = outcome.state
-        self._tell_end(outcome, seconds)
+        self._tell_end(outcome)
 
-    def _tell_end(self, outcome: Outcome, seconds: float) -> None:
-        held = sum(count for hold, count in outcome.plan.holds.items() if hold in RELEASABLE)
-        applied = outcome.applied
-        refused = len(applied.refused) + len(outcome.plan.blocked)
-        self.around.listener(
-            PassEnded(outcome.kind.value, outcome.state, seconds, written=applied.written, refused=refused, held=held)
-        )
-        if outcome.kind is PassKind.DELTA and not applied.written and outcome.exit is Exit.OK:
+    def _tell_end(self, outcome: Outcome) -> None:
+        if outcome.kind is PassKind.DELTA and not outcome.applied.written and outcome.exit is Exit.OK:
             return
+        held = any(hold in RELEASABLE for hold in outcome.plan.holds)
         for failure in outcome.plan.failures:
             self.around.listener(Noticed("warning", f"Kind {failure.kind} was not read: {failure.message}"))
         for note in outcome.plan.notes:
             self.around.listener(Noticed("warning" if held else "info", note))
 
-    def _note_failure(self, kind: PassKind, error: StageportError, *, seconds: float) -> None:
+    def _note_failure(self, kind: PassKind, error: StageportError) -> None:
         standing = self.standing
         standing.failures += 1
         if error.message != standing.last_error:
@@ -184,7 +178,6 @@ class Always:
             )
         standing.last_error, standing.doing = error.message, "waiting after a failure"
         standing.last[kind.value] = "failed"
-        self.around.listener(PassEnded(kind.value, "failed", seconds, written=0, refused=0, held=0))
 
     async def _wait_and_ask_again(self, kind: PassKind, reason: str) -> None:
         await self._sleep(min(FIRST_WAIT * 2 ** (self.standing.failures - 1), LONGEST_WAIT))

@@ -8,6 +8,7 @@ from stageport.model.changes import OwnedEntity, WriteOptions, Written
 from stageport.model.entities import Json, MappedSource, SourceEntity, SourcePage
 from stageport.model.ledger import Fingerprint, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey
+from stageport.model.runs import KEPT_RUNS, Run
 
 
 class SourceCatalog(Protocol):
@@ -149,11 +150,36 @@ class IntegrationStore(Protocol):
         ...
 
 
+class RunHistory(Protocol):
+    """The latest passes, as people are to be told of them."""
+
+    def put(self, run: Run) -> None:
+        """Remember a pass, or what became of it, by its id; only the latest are kept."""
+        ...
+
+    def drop(self, run_id: str) -> None:
+        """Forget a pass."""
+        ...
+
+    def latest(self, *, limit: int = KEPT_RUNS) -> Sequence[Run]:
+        """Return the latest passes, the newest first."""
+        ...
+
+    def close_open(self) -> None:
+        """Say of every pass that is noted as running that it was cut short."""
+        ...
+
+
 class Ledger(Protocol):
     """What is remembered between passes. Every call is one transaction; calls are quick and never wait for others.
 
     Answers to lookups hold only what is known. A *pass number* is given out by ``begin_pass`` and grows.
     """
+
+    @property
+    def runs(self) -> RunHistory:
+        """The history of passes; it is no part of what the next pass needs to know."""
+        ...
 
     def begin_pass(self, *, mapping: Fingerprint) -> int:
         """Open a pass and return its number. A new mapping makes every digest ``UNKNOWN``; the rest stays."""

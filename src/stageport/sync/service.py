@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.sync.ground import Found, expected_ground, find_ground, find_with_mapping, prepare_ground
+from stageport.sync.history import PassNotes, Recorder, noted_pass
 from stageport.sync.passes import (
     VERIFIED_AT,
     VERIFIED_MAPPING,
@@ -58,6 +59,7 @@ class PassOptions:
     record that must be ours; ``release_deletes`` is a person's word that held deletes may happen. ``kind`` is the pass
     to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it. ``mapping`` is a document to plan
     with instead of the one at Port, and ``fit`` whether it is made to fit the blueprints there.
+    ``trigger`` says what asked for the pass, for people.
     """
 
     initialize: bool = True
@@ -69,6 +71,7 @@ class PassOptions:
     release_deletes: bool = False
     kind: PassKind | None = None
     kinds: frozenset[str] = frozenset()
+    trigger: str = "the command line"
     now: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_pass_id
 
@@ -103,25 +106,41 @@ async def plan_pass(around: Surroundings, options: PassOptions) -> tuple[Plan, F
 
 
 async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
-    """Run one pass and report its state to Port: running, then completed, failed or aborted.
+    """Run one pass, note it, and report its state to Port: running, then completed, failed or aborted.
 
     Raises:
         InterruptedPassError: the task was cancelled; Port was told ``aborted``.
         StageportError: the pass could not go on; Port was told ``failed`` where it could be told.
     """
-    return await run_grounded(around, await prepare(around, options), options)
+    _, outcome = await run_afresh(around, options)
+    return outcome
 
 
-async def run_grounded(around: Surroundings, ground: Ground, options: PassOptions) -> Outcome:
-    """Run one pass on ground that was prepared before, and report its state to Port.
+async def run_afresh(around: Surroundings, options: PassOptions) -> tuple[Ground, Outcome]:
+    """Run one pass on ground that is prepared for it, and return both.
 
     Raises:
         InterruptedPassError, StageportError: as ``run_pass``.
     """
-    pass_id, started = options.new_id(), _stamp(options)
+    around.ledger.runs.close_open()
+    with _noted(around, options) as notes:
+        ground = await prepare(around, options)
+        outcome = await _run_reported(replace(around, listener=notes), ground, options, notes)
+        notes.conclude(outcome.plan, state=outcome.state, code=outcome.exit)
+    return ground, outcome
+
+
+def _noted(around: Surroundings, options: PassOptions) -> AbstractContextManager[PassNotes]:
+    recorder = Recorder(around.ledger.runs, around.listener, options.now, around.redact)
+    kind = (options.kind or PassKind.RESYNC).value
+    return noted_pass(recorder, run_id=options.new_id(), trigger=options.trigger, kind=kind)
+
+
+async def _run_reported(around: Surroundings, ground: Ground, options: PassOptions, notes: PassNotes) -> Outcome:
+    started = _stamp(options)
     try:
         await _report(around, "running", started=started, ended=None)
-        outcome = await _run(around, ground, options, pass_id)
+        outcome = await _run(around, ground, options, notes)
     except asyncio.CancelledError:
         with suppress(asyncio.CancelledError):
             await _report_end(around, "aborted", started=started, options=options)
@@ -156,7 +175,10 @@ async def run_delta(around: Surroundings, ground: Ground, options: PassOptions) 
         StageportError: one of the catalogs could not be used.
     """
     quiet = replace(options, kind=PassKind.DELTA, send_examples=False)
-    return await _run(around, ground, quiet, options.new_id())
+    with _noted(around, quiet) as notes:
+        outcome = await _run(replace(around, listener=notes), ground, quiet, notes)
+        notes.conclude(outcome.plan, state=outcome.state, code=outcome.exit)
+    return outcome
 
 
 async def prepare(around: Surroundings, options: PassOptions) -> Ground:
@@ -176,8 +198,9 @@ async def prepare(around: Surroundings, options: PassOptions) -> Ground:
         raise
 
 
-async def _run(around: Surroundings, ground: Ground, options: PassOptions, pass_id: str) -> Outcome:
-    scope = choose_scope(around.ledger, ground.document, options)
+async def _run(around: Surroundings, ground: Ground, options: PassOptions, notes: PassNotes) -> Outcome:
+    scope, pass_id = choose_scope(around.ledger, ground.document, options), notes.run.id
+    notes.choose(scope.kind.value)
     if scope.kind is not PassKind.DELTA:
         # Deltas come every few seconds, and have something to say only when they found something.
         _start(around, ground, pass_id)

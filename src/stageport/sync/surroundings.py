@@ -24,6 +24,8 @@ class Surroundings:
     start_mapper: MapperFactory
     ledger: Ledger
     listener: Listener
+    redact: Callable[[str], str] = str
+    """Hides the secrets among the settings in a text; what is kept goes through it."""
 
 
 @dataclass(frozen=True, slots=True)

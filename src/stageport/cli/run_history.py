@@ -1,0 +1,156 @@
+"""The history of passes on standard output, for people and as JSON (docs/reference/runs.schema.json)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from stageport.cli.console import print_json, result_console
+from stageport.model.errors import UsageError
+from stageport.model.exits import Exit
+from stageport.model.runs import Run
+from stageport.plan.plan import RELEASABLE
+from stageport.settings import load_settings
+from stageport.wiring import read_history
+
+FORMAT = 1
+LATEST = "latest"
+SHORT_ID = 8
+COLUMNS = ("id", "started", "pass", "because of", "took", "state", "created", "updated", "deleted", "not written")
+Output = Literal["text", "json"]
+_STYLES = {"completed": "green", "failed": "red", "aborted": "yellow"}
+
+
+def show_runs(given: Mapping[str, object], config: Path | None, *, limit: int, output: Output) -> None:
+    """Print a list of passes.
+
+    Raises:
+        StageportError: there is no ledger that could be read.
+    """
+    runs = _read(given, config)[:limit]
+    if output == "json":
+        print_json({"format": FORMAT, "runs": [msgspec.to_builtins(run) for run in runs]})
+        return
+    console = result_console()
+    if not runs:
+        console.print("No pass has been noted yet.")
+        return
+    table = Table(
+        "id", "started", "pass", "because of", "took", "state", "created", "updated", "deleted", "not written"
+    )
+    for run in runs:
+        table.add_row(*_row(run))
+    console.print(table, markup=False)
+    console.print(f"`stageport runs show ID` says more of one; `stageport runs show {LATEST}` of the newest.")
+
+
+def show_run(given: Mapping[str, object], config: Path | None, *, run_id: str, output: Output) -> None:
+    """Print one pass.
+
+    Raises:
+        StageportError: there is no such pass, or no ledger that could be read.
+    """
+    run = choose(_read(given, config), run_id)
+    if output == "json":
+        print_json({"format": FORMAT, "run": msgspec.to_builtins(run)})
+        return
+    console = result_console()
+    for line in _head(run):
+        console.print(line, markup=False)
+    _show_details(console, run)
+
+
+def choose(runs: Sequence[Run], run_id: str) -> Run:
+    """Find a pass by its id, or by as many of its first characters as make it the only one.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    found = list(runs[:1]) if run_id == LATEST else [run for run in runs if run.id.startswith(run_id)]
+    if len(found) == 1:
+        return found[0]
+    few = f"There is no pass {run_id!r} among the {len(runs)} that are remembered."
+    many = f"{len(found)} passes begin with {run_id!r}."
+    raise UsageError(many if found else few, hint="`stageport runs` lists them.")
+
+
+def _read(given: Mapping[str, object], config: Path | None) -> Sequence[Run]:
+    return read_history(load_settings(given, file=config, parts=()).settings)
+
+
+def _row(run: Run) -> list[RenderableType]:
+    tries = f" ({run.tries} times)" if run.tries > 1 else ""
+    counts = [str(run.counts.get(name, 0)) for name in ("create", "update", "delete")]
+    return [
+        run.id[:SHORT_ID],
+        _moment(run.started),
+        run.kind,
+        run.trigger,
+        f"{run.seconds:.1f} s",
+        Text(f"{run.state}{tries}", style=_STYLES.get(run.state, "cyan")),
+        *counts,
+        str(_unwritten(run)),
+    ]
+
+
+def _head(run: Run) -> Iterable[str]:
+    yield f"Pass {run.id}: {run.kind}, because of: {run.trigger}"
+    yield f"Started {_moment(run.started)}, took {run.seconds:.1f} s."
+    code = "" if run.exit is None else f", exit code {run.exit} ({Exit(run.exit).name.lower()})"
+    yield f"State {run.state}{code}" + (f"; the same {run.tries} times in a row." if run.tries > 1 else ".")
+    if run.error:
+        yield f"{run.error} {run.hint}".rstrip()
+    if run.counts:
+        named = ", ".join(f"{name} {count}" for name, count in run.counts.items() if count)
+        yield f"Counts: {named or 'nothing to do'}."
+
+
+def _show_details(console: Console, run: Run) -> None:
+    for note in run.notes:
+        console.print(f"* {note}", markup=False)
+    _show_table(console, "kinds not read", ("kind", "why"), ((one.kind, one.message) for one in run.failures))
+    _show_table(
+        console,
+        f"not written: {_unwritten(run)}",
+        ("entity", "from", "Port's answer"),
+        (
+            (f"{one.blueprint}/{one.identifier}", one.source or "", f"{one.status} {one.code}: {one.message}")
+            for one in run.refused
+        ),
+    )
+    _show_table(
+        console,
+        f"expressions that failed: {run.counts.get('problems', 0)}",
+        ("source entity", "resource", "field", "why"),
+        ((one.ref, str(one.resource), one.field, one.message) for one in run.problems),
+    )
+    _show_table(
+        console,
+        "kept although stale: " + ", ".join(f"{count} {hold}" for hold, count in run.holds.items()),
+        ("entity", "from", "why"),
+        ((f"{one.blueprint}/{one.identifier}", one.source or "", one.hold) for one in run.held),
+    )
+    if any(hold in run.holds for hold in RELEASABLE):
+        console.print("Look whether they may go; `stageport sync --release-deletes` deletes them.", markup=False)
+
+
+def _show_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = list(rows)
+    if not lines:
+        return
+    table = Table(*columns, title=title)
+    for line in lines:
+        table.add_row(*line)
+    console.print(table, markup=False)
+
+
+def _unwritten(run: Run) -> int:
+    return run.counts.get("refused", 0) + run.counts.get("blocked", 0)
+
+
+def _moment(stamp: str) -> str:
+    return f"{stamp[:19].replace('T', ' ')} UTC"
