@@ -7,7 +7,8 @@ import structlog
 
 from stageport.model.changes import Change, Operation, Refusal
 from stageport.model.events import ChangeRefused, Noticed, PageRead, PassEnded, PassStarted
-from stageport.telemetry.logs import HIDDEN, Redactor, configure_logs, log_listener
+from stageport.telemetry.logs import configure_logs, log_listener
+from stageport.telemetry.redaction import HIDDEN, Redactor
 
 SECRET = "s3cr3t-value-of-port"
 
