@@ -23,6 +23,7 @@ from tests.contract.harness import (
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.model.changes import Operation
 from stageport.model.errors import MappingError, TargetError
+from stageport.model.events import PassEnded
 from stageport.model.exits import Exit
 from stageport.sandbox.faults import Fault, FaultKind
 
@@ -146,7 +147,9 @@ async def test_without_initialize_nothing_is_made_and_nothing_written() -> None:
         assert "OCEAN__INITIALIZE_PORT_RESOURCES" in caught.value.hint
         assert world.state.integrations.find(IDENTIFIER) is None
         assert not world.state.blueprints().keys() & set(DEFAULTS)
-        assert world.heard == []
+        (ended,) = world.heard
+        assert isinstance(ended, PassEnded)
+        assert (ended.state, ended.written) == ("failed", 0)
 
 
 async def test_without_initialize_an_integration_set_up_by_hand_works() -> None:
