@@ -8,7 +8,6 @@ import yaml
 
 from stageport.cli.doctor import IMPATIENT
 from stageport.cli.entity_input import read_text
-from stageport.cli.passes import secrets_of
 from stageport.mapping.document import parse_mapping
 from stageport.mapping.loading import load_mapping
 from stageport.model.entities import Json
@@ -16,7 +15,7 @@ from stageport.model.errors import MappingError, UsageError
 from stageport.model.events import ignore
 from stageport.plan.fit import check_fields, fields_of_mapping
 from stageport.port.blueprints import PortBlueprints
-from stageport.settings import Loaded, Settings, load_settings
+from stageport.settings import Loaded, Settings, load_settings, secrets_of
 from stageport.settings.access import Part
 from stageport.sync.ground import Found, find_with_mapping, store_mapping
 from stageport.telemetry.logs import configure_logs
