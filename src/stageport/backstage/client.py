@@ -82,6 +82,10 @@ class BackstageCatalog:
                 answer.update(await self._read_by_name(chunk))
         return answer
 
+    async def count_kind(self, kind: str, *, filters: Sequence[str] = ()) -> int:
+        """Return how many entities of a kind there are; no entity is sent for that."""
+        return await PageReader(self._connection, Query(kind_filters(kind, filters)), page_size=1).count()
+
     async def count_kinds(self) -> Mapping[str, int]:
         """Return how many entities of each kind there are, kinds in the catalog's own casing."""
         answer = await self._connection.get("/entity-facets?facet=kind", read=read_facets)

@@ -1,7 +1,7 @@
 """The only module that touches ``sqlite3``: statements, transactions, and errors that people can read.
 
-One connection, used by one thread. ``isolation_level=None`` leaves transactions to ``together``; the driver's own
-begin late and end in surprising places.
+One connection, used by one thread; ``twin`` makes one for others. ``isolation_level=None`` leaves transactions to
+``together``; the driver's own begin late and end in surprising places.
 """
 
 import os
@@ -37,16 +37,19 @@ _SETTINGS = (
 class Database:
     """A connection to a file, or to memory.
 
-    ``damaged`` turns true once SQLite finds that the file is none of its own, or malformed.
+    ``damaged`` turns true once SQLite finds that the file is none of its own, or malformed. Several threads may use a
+    ``shared`` one, one at a time.
     """
 
-    def __init__(self, place: Path | None) -> None:
+    def __init__(self, place: Path | None, *, shared: bool = False) -> None:
         self._name = str(place) if place else "the ledger in memory"
         self._depth = 0
         self.damaged = False
         self.place = place
         try:
-            self._connection = sqlite3.connect(place or MEMORY, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection = sqlite3.connect(
+                place or MEMORY, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=not shared
+            )
         except sqlite3.Error as error:
             raise self._told(error) from error
         try:
@@ -128,6 +131,12 @@ class Database:
         finally:
             if place is not None:
                 place.unlink()
+        return other
+
+    def twin(self) -> "Database":
+        """Return another connection to the file, for several threads, whose commits wait for the disk."""
+        other = Database(self.place, shared=True)
+        other.run("PRAGMA synchronous = FULL")
         return other
 
     def close(self) -> None:

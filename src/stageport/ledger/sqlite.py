@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from stageport.ledger.database import Database
+from stageport.ledger.hints import HintTable
 from stageport.ledger.rows import asked_at_once, by_blueprint, packed_rank, source_record, target_record, want_record
 from stageport.ledger.runs import RunTable
 from stageport.ledger.schema import migrate
@@ -59,6 +60,7 @@ class SqliteLedger:
         self._release = release
         self._listing = 0
         self._runs = RunTable(database)
+        self._hints: HintTable | None = None
 
     @classmethod
     def in_memory(cls) -> "SqliteLedger":
@@ -71,6 +73,16 @@ class SqliteLedger:
     def runs(self) -> RunTable:
         """The history of passes."""
         return self._runs
+
+    @property
+    def hints(self) -> HintTable:
+        """The queue of hints. One in memory has a database of its own, as it has connections of its own."""
+        if self._hints is None:
+            twin = self._database.twin()
+            if self._database.place is None:
+                migrate(twin)
+            self._hints = HintTable(twin)
+        return self._hints
 
     def size_bytes(self) -> int:
         """Return how many bytes the ledger takes, once its write-ahead log is folded in."""
@@ -237,6 +249,8 @@ class SqliteLedger:
 
     def close(self) -> None:
         """Close the ledger and let go of its lock."""
+        if self._hints is not None:
+            self._hints.close()
         self._release()
 
     def _named(self, statement: str, names: Sequence[str]) -> Iterator[Any]:

@@ -20,7 +20,7 @@ class PassStarted:
 
 @dataclass(frozen=True, slots=True)
 class PassEnded:
-    """A pass is over: ``kind`` is delta, resync or verify; ``state`` is completed, failed or aborted.
+    """A pass is over: ``kind`` is hinted, delta, resync or verify; ``state`` is completed, failed or aborted.
 
     ``written`` changes were taken by Port, ``refused`` were not; ``held`` deletes wait for a person. ``pass_id`` is the
     one that ``PassStarted`` gave.
@@ -110,6 +110,35 @@ class LedgerMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class HintsTaken:
+    """A message named so many refs to look at; they are safe in the queue."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HintRefused:
+    """A message that should bring hints was refused: ``reason`` is one of a few words (``signature``, ``stale``, …)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HintsWaiting:
+    """So many refs wait to be looked at, the oldest since ``oldest`` (Unix epoch; 0 when none waits)."""
+
+    count: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class HintsSettled:
+    """Hints were dealt with, each so many seconds after it came."""
+
+    seconds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something a person would want to read, in words; ``level`` is ``info`` or ``warning``."""
 
@@ -129,6 +158,10 @@ Event = (
     | Waiting
     | WorkerReplaced
     | LedgerMeasured
+    | HintsTaken
+    | HintRefused
+    | HintsWaiting
+    | HintsSettled
     | Noticed
 )
 Listener = Callable[[Event], None]

@@ -28,7 +28,8 @@ class Evidence:
 
     ``emptied`` names the mapped kinds that a key may come from and of which Backstage now shows nothing.
     ``is_protected`` tells whether a source entity with a failed mapping may own a key, ``is_related`` whether a
-    desired target entity relates to it. ``released`` is a person's word that held deletes may happen.
+    desired target entity relates to it. ``released`` is a person's word that held deletes may happen. ``gone_before``
+    counts the deletes of earlier narrowed passes: together they may delete no more than one whole pass.
     """
 
     stale: Sequence[TargetKey]
@@ -40,6 +41,7 @@ class Evidence:
     is_protected: Callable[[TargetKey], bool] = lambda _: False
     is_related: Callable[[TargetKey], bool] = lambda _: False
     released: bool = False
+    gone_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,11 @@ def _hold_all(doomed: Sequence[TargetKey], evidence: Evidence) -> tuple[Hold | N
             f"{count} stale entities are kept: Backstage shows no entity of kind {', '.join(emptied)} any more. "
             f"{RELEASE_HINT}"
         )
-    share = count / evidence.owned if evidence.owned else 0.0
+    total, whole = count + evidence.gone_before, evidence.owned + evidence.gone_before
+    share = total / whole if whole else 0.0
     if share > evidence.threshold or evidence.threshold == 0:
         return Hold.THRESHOLD, (
-            f"{count} of {evidence.owned} entities ({share:.0%}) would be deleted; entityDeletionThreshold allows "
+            f"{total} of {whole} entities ({share:.0%}) would be deleted; entityDeletionThreshold allows "
             f"{evidence.threshold:.0%}. {RELEASE_HINT}"
         )
     return None, ""

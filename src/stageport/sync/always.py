@@ -8,18 +8,21 @@ that the last resync found, so that it asks Port nothing.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from stageport.model.errors import InterruptedPassError, StageportError, TargetRefusedError
+from stageport.model.errors import InterruptedPassError, LedgerError, StageportError, TargetRefusedError
 from stageport.model.events import LedgerMeasured, Noticed
 from stageport.model.exits import Exit
 from stageport.plan.plan import RELEASABLE
 from stageport.sync.asks import Asks
+from stageport.sync.hints import HintWork
 from stageport.sync.lazy import lazily
 from stageport.sync.passes import PassKind
-from stageport.sync.service import Outcome, PassOptions, run_afresh, run_delta
+from stageport.sync.service import Outcome, PassOptions, prepare, run_afresh, run_delta
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import run_all
+from stageport.sync.warm import WarmMapper
 
 TICK_SECONDS = 1.0
 ALIVE_SECONDS = 60.0
@@ -34,12 +37,21 @@ Trigger = Callable[["Always"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """When passes happen by themselves, in seconds. ``delta`` 0 turns the live delta off; None for no schedule."""
+    """When passes happen by themselves, in seconds. ``delta`` 0 turns the live delta off; None for no schedule.
+
+    ``unhinted`` is the live delta's interval while hints stay away that ought to come.
+    """
 
     delta: float = 15.0
     scheduled: float | None = None
     on_start: bool = True
     resyncs: bool = True
+    unhinted: float | None = None
+
+
+HINT = "hints"
+MISSED = 2
+"""After so many live deltas in a row that found what no hint had told, hints are not relied upon."""
 
 
 @dataclass(slots=True)
@@ -65,10 +77,14 @@ class Always:
         rhythm: Rhythm,
         *,
         triggers: Sequence[Trigger] = (),
+        hints: HintWork | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.around = replace(around, start_mapper=lazily(around.start_mapper))
+        self.hints = hints
+        self._warm = WarmMapper(around.start_single or around.start_mapper)
+        self._missed = 0
         self.asks = Asks()
         self.standing = Standing(last_tick=clock())
         self.ground: Ground | None = None
@@ -92,6 +108,7 @@ class Always:
             await run_all([*work, *(self._trigger(trigger) for trigger in self._triggers)])
         finally:
             self.standing.draining = True
+            await self._warm.close()
 
     def is_alive(self) -> bool:
         """Tell whether the loop still turns; it does not depend on Backstage or Port."""
@@ -103,16 +120,34 @@ class Always:
     async def _tick(self) -> None:
         while True:
             self.standing.last_tick = self._clock()
+            self.look_for_hints()
             await self._sleep(TICK_SECONDS)
 
     # Triggers of our own
 
+    def note_hints(self) -> None:
+        """Take notice that hints came: they are in the queue."""
+        self._missed = 0
+        self.look_for_hints()
+
+    def look_for_hints(self) -> None:
+        """Ask for a pass if hints are due; while the first pass is yet to come, it comes first."""
+        if self.hints is None or (self.ground is None and self.asks.waiting):
+            return
+        with suppress(LedgerError):  # whoever asks for a pass meets it again, and says so
+            if self.hints.ready():
+                self.asks.ask(PassKind.HINTED, HINT)
+
     async def _look_live(self) -> None:
         """Ask for a delta every so often; less often where one takes Backstage long."""
         while self._rhythm.delta > 0:
-            await self._sleep(max(self._rhythm.delta, self._delta_seconds / SHARE_OF_INTERVAL))
+            await self._sleep(max(self._delta_interval(), self._delta_seconds / SHARE_OF_INTERVAL))
             if self.ground is not None or not self._rhythm.resyncs:
                 self.asks.ask(PassKind.DELTA, "live")
+
+    def _delta_interval(self) -> float:
+        rhythm = self._rhythm
+        return rhythm.unhinted if rhythm.unhinted and self._missed >= MISSED else rhythm.delta
 
     async def _keep_schedule(self) -> None:
         while self._rhythm.scheduled is not None and self._rhythm.resyncs:
@@ -136,21 +171,31 @@ class Always:
                 await self._wait_and_ask_again(kind, reason)
             else:
                 self._note_success(outcome, seconds=self._clock() - started)
+            self.look_for_hints()
 
     async def _run(self, kind: PassKind, reason: str) -> Outcome:
         self.standing.doing = f"{kind.value}: {reason}"
         options = replace(self._options, trigger=reason)
+        if kind is PassKind.HINTED and self.hints is not None:
+            self.ground = self.ground or await prepare(self.around, options)
+            return await self.hints.run(self._warm_around(), self.ground, options)
         if kind is PassKind.DELTA and self.ground is not None:
             return await run_delta(self.around, self.ground, options)
         asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
         self.ground, outcome = await run_afresh(self.around, replace(options, kind=asked))
+        if self.hints is not None:
+            await self._warm.renew(self.ground.document)
         return outcome
+
+    def _warm_around(self) -> Surroundings:
+        return replace(self.around, start_mapper=self._warm.start)
 
     def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
         standing = self.standing
         self.around.listener(LedgerMeasured(self.around.ledger.size_bytes()))
         if outcome.kind is PassKind.DELTA:
             self._delta_seconds = 0.0 if outcome.applied.written else seconds
+            self._note_missed(outcome)
         if standing.failures:
             self.around.listener(Noticed("info", "It works again."))
         standing.failures, standing.last_error, standing.doing = 0, "", "waiting"
@@ -158,8 +203,18 @@ class Always:
         standing.last[outcome.kind.value] = outcome.state
         self._tell_end(outcome)
 
+    def _note_missed(self, outcome: Outcome) -> None:
+        """Count live deltas that found what no hint had told: Backstage's side of it may be gone."""
+        if self._rhythm.unhinted is None or self.hints is None:
+            return
+        self._missed = self._missed + 1 if outcome.applied.written else 0
+        if self._missed == MISSED:
+            words = "Changes came that no live event had told; is the module in Backstage at work? Looking more often."
+            self.around.listener(Noticed("warning", words))
+
     def _tell_end(self, outcome: Outcome) -> None:
-        if outcome.kind is PassKind.DELTA and not outcome.applied.written and outcome.exit is Exit.OK:
+        narrow = outcome.kind in (PassKind.DELTA, PassKind.HINTED)
+        if narrow and not outcome.applied.written and outcome.exit is Exit.OK:
             return
         held = any(hold in RELEASABLE for hold in outcome.plan.holds)
         for failure in outcome.plan.failures:

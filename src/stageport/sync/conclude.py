@@ -20,13 +20,16 @@ from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.weigh import Weigher, read_refs
 
+HINTED_DELETES = "hinted-deletes"
+
 
 class Conclusion:
     """Judges what is stale at the end of a pass.
 
     ``number`` is the pass; ``owned`` tells whether Port's list of what is ours was taken in it (resync and verify),
-    ``known`` how many target entities the ledger knew before the pass wrote any. ``gone`` are source entities, by
-    their name in the ledger, that the pass did not see.
+    ``known`` how many target entities the ledger knew before the pass wrote any. A ``narrowed`` pass looked at a few
+    source entities only: nothing else is stale for it. ``gone`` are source entities, by their name in the ledger, that
+    the pass did not see.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Conclusion:
         number: int,
         owned: bool,
         known: int,
+        narrowed: bool = False,
     ) -> None:
         self._around = around
         self._ground = ground
@@ -49,6 +53,7 @@ class Conclusion:
         self._number = number
         self._owned = owned
         self._known = known
+        self._narrowed = narrowed
         self._names = LedgerNames(reads_of(ground.document))
 
     async def judge(self, gone: Sequence[SourceRef], *, release_deletes: bool) -> Verdict:
@@ -145,13 +150,20 @@ class Conclusion:
         What the mapping only ever finds by search, others created: to have written to it is no licence to delete it.
         """
         ledger, number = self._ledger, self._number
-        stale = dict.fromkeys(ledger.unwanted_owned(number=number) if self._owned else ledger.unwanted_targets())
+        stale = dict.fromkeys(ledger.unwanted_owned(number=number) if self._owned else self._unwanted())
         exclusive = self._exclusive(lost)
         stale |= dict.fromkeys(ledger.owned_among(exclusive, number=number) if self._owned else exclusive)
         blocked = {change.key for change in self._findings.blocked}
         found = searched_blueprints(self._ground.document)
         spared = self._findings.spared
         return sorted(key for key in stale if key not in blocked and key not in spared and key.blueprint not in found)
+
+    def _unwanted(self) -> Iterable[TargetKey]:
+        """Name the target entities we know of and nobody wants; in a narrowed pass, those it made unwanted itself."""
+        if not self._narrowed:
+            return self._ledger.unwanted_targets()
+        known = self._ledger.targets(sorted(self._findings.released))
+        return known.keys() - self._ledger.wanters_of(list(known)).keys()
 
     async def _still_ours(self, stale: Sequence[TargetKey], *, doomed: Sequence[Change]) -> list[TargetKey]:
         """Ask whose they are by now: the ledger tells what we wrote, not what others have taken over since (rule 3)."""
@@ -169,8 +181,10 @@ class Conclusion:
 
     async def _protected(self, stale: Sequence[TargetKey]) -> Callable[[TargetKey], bool]:
         """Return what tells whether a source entity whose mapping failed may stand for a target entity (rule 4)."""
+        if not stale or self._findings.failures:
+            return lambda _: False
         failed = self._findings.failed | set(map(self._names.ref, self._ledger.failed_sources()))
-        if not stale or not failed or self._findings.failures:
+        if not failed:
             return lambda _: False
         try:
             return await protect_failed(self._around, self._ground, failed)
@@ -192,6 +206,7 @@ class Conclusion:
         return Evidence(
             stale=stale,
             owned=ledger.count_owned(number=self._number) if self._owned else self._known,
+            gone_before=read_hinted_deletes(ledger) if self._narrowed else 0,
             sources=self._findings.sources,
             threshold=document.deletion_threshold,
             complete=not self._findings.failures,
@@ -204,6 +219,11 @@ class Conclusion:
     def _related(self, stale: Sequence[TargetKey], lost: Sequence[SourceRef]) -> set[TargetKey]:
         """Name those stale target entities to which one that stays relates."""
         return self._ledger.related_among(stale, without=lost)
+
+
+def read_hinted_deletes(ledger: Ledger) -> int:
+    """Return how many target entities hinted passes have deleted since a pass last looked at everything."""
+    return int(ledger.read_fact(HINTED_DELETES) or 0)
 
 
 async def protect_failed(

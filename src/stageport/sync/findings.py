@@ -15,14 +15,17 @@ PROBLEMS_KEPT = 200
 
 @dataclass(slots=True)
 class Findings:
-    """What a pass has learned so far.
+    """What a pass has learned so far. A ``narrowed`` pass looks at a few source entities only.
 
     ``read_by_kind`` counts source entities by lower-cased kind, ``skipped`` those that were not mapped because
     nothing of them changed. ``failed`` are source entities whose mapping failed. ``spared`` are target entities that
-    a search query found more than one of: nobody knows which was meant, so none is stale.
+    a search query found more than one of: nobody knows which was meant, so none is stale. ``counted`` are source
+    entities that were counted and not looked at; ``released`` are target entities that some source entity no longer
+    wants and no other does. ``unsure`` are refs whose filters may not know yet of a change.
     """
 
     listener: Listener
+    narrowed: bool = False
     read_by_kind: dict[str, int] = field(default_factory=dict)
     skipped: int = 0
     failed: set[SourceRef] = field(default_factory=set)
@@ -32,6 +35,9 @@ class Findings:
     errors: list[SourceError] = field(default_factory=list)
     problems: list[FieldProblem] = field(default_factory=list)
     problem_count: int = 0
+    counted: int = 0
+    released: set[TargetKey] = field(default_factory=set)
+    unsure: set[SourceRef] = field(default_factory=set)
     unmatched: int = 0
     ambiguous: int = 0
     shared: set[TargetKey] = field(default_factory=set)
@@ -41,7 +47,7 @@ class Findings:
     @property
     def sources(self) -> int:
         """How many source entities were seen, mapped or not."""
-        return self.counts.sources + self.skipped
+        return self.counts.sources + self.skipped + self.counted
 
     @property
     def all_counts(self) -> ReadCounts:
@@ -81,7 +87,7 @@ class Findings:
     def notes(self) -> list[str]:
         """Say in words what a person should know of."""
         notes = []
-        if not self.sources and not self.failures:
+        if not self.sources and not self.failures and not self.narrowed:
             notes.append(
                 "Backstage shows no entity of any mapped kind. A token without permission to read the catalog looks "
                 "just like that, and so does a catalog that is still filling up."

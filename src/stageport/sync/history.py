@@ -34,7 +34,8 @@ from stageport.plan.plan import RELEASABLE, Plan
 from stageport.sync.seams import RunHistory
 from stageport.sync.wording import kept_answer, kept_complaint, kept_words
 
-DELTA = "delta"
+QUIET = ("delta", "hinted")
+"""Passes that come every few seconds, and of which only those are kept that did something."""
 TOLD = ("create", "update", "delete", "refused")
 """What is counted while a pass runs, so that it is known of one that broke off, too."""
 
@@ -72,9 +73,9 @@ class PassNotes:
         self.recorder.listener(event)
 
     def choose(self, kind: str) -> None:
-        """Note which pass it is; all but deltas are noted as running."""
+        """Note which pass it is; all but the quick ones are noted as running."""
         self.run = msgspec.structs.replace(self.run, kind=kind)
-        if kind != DELTA:
+        if kind not in QUIET:
             self._put(self.run)
 
     def conclude(self, plan: Plan, *, state: str, code: Exit) -> None:
@@ -128,7 +129,7 @@ class PassNotes:
 
     @property
     def _is_worth_keeping(self) -> bool:
-        return self.run.kind != DELTA or self._written > 0 or self.run.exit != Exit.OK
+        return self.run.kind not in QUIET or self._written > 0 or self.run.exit != Exit.OK
 
     def _folded(self, run: Run) -> Run:
         """Make one of a pass and the one before it, if both came to the very same and did nothing."""

@@ -1,7 +1,8 @@
-"""The three passes, made of the same parts.
+"""The passes, made of the same parts.
 
 | pass   | reads Backstage                          | reads Port                  | writes                             |
 |--------|------------------------------------------|-----------------------------|------------------------------------|
+| hinted | what hints name, by refs                 | nothing                     | the changes                        |
 | delta  | an inventory, then what changed, by refs | nothing                     | the changes                        |
 | resync | everything, and maps what changed        | which entities are ours     | the changes, and what went missing |
 | verify | everything                               | our entities, field by field| also what drifted at Port          |
@@ -24,14 +25,16 @@ from stageport.model.entities import Json, SourceEntity
 from stageport.model.errors import SourceError
 from stageport.model.events import PageRead
 from stageport.model.fingerprint import digest_of
+from stageport.model.hints import Hint
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.plan import Plan
 from stageport.plan.safety import Verdict
-from stageport.sync.conclude import Conclusion
+from stageport.sync.conclude import HINTED_DELETES, Conclusion, read_hinted_deletes
 from stageport.sync.erase import Eraser, requiring
 from stageport.sync.findings import Findings
 from stageport.sync.gather import Gatherer
+from stageport.sync.hinted import HintReader
 from stageport.sync.look import Looker
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
@@ -53,6 +56,7 @@ _RELIABLE_ETAG = re.compile(r"[0-9a-f]{40}")
 class PassKind(StrEnum):
     """How much a pass reads."""
 
+    HINTED = "hinted"
     DELTA = "delta"
     RESYNC = "resync"
     VERIFY = "verify"
@@ -60,20 +64,33 @@ class PassKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a pass is to do. ``kinds`` (lower case) narrows it; a narrowed pass deletes only what came from them."""
+    """What a pass is to do. ``kinds`` (lower case) narrows it; a narrowed pass deletes only what came from them.
+
+    ``hints`` are what a hinted pass looks at.
+    """
 
     kind: PassKind
     release_deletes: bool = False
     kinds: frozenset[str] = frozenset()
+    hints: tuple[Hint, ...] = ()
+
+    @property
+    def lists_owned(self) -> bool:
+        """Whether Port is asked for all that is ours."""
+        return self.kind in (PassKind.RESYNC, PassKind.VERIFY)
 
 
 @dataclass(frozen=True, slots=True)
 class Conducted:
-    """What came of a pass: the plan it came to, what Port took of it, and what was seen of the source."""
+    """What came of a pass: the plan it came to, what Port took of it, and what was seen of the source.
+
+    ``unsure`` are hinted refs that have to be looked at once more.
+    """
 
     plan: Plan
     applied: Applied
     examples: dict[str, list[bytes]] = field(default_factory=dict)
+    unsure: frozenset[SourceRef] = frozenset()
 
 
 def mapping_fingerprint(document: MappingDocument) -> Fingerprint:
@@ -91,7 +108,7 @@ async def conduct(
     """
     number = ledger.begin_pass(mapping=mapping_fingerprint(ground.document))
     writer = Writer(around.target, ledger, options=options, number=number, listener=around.listener)
-    findings = Findings(around.listener)
+    findings = Findings(around.listener, narrowed=scope.kind is PassKind.HINTED)
     try:
         run = _Pass(around, ground, ledger, sink=writer, findings=findings, scope=scope, number=number)
         verdict = await run.judge(before_end=lambda: writer.finish(ground.blueprints))
@@ -119,13 +136,23 @@ async def conduct(
             applied=writer.applied,
             listener=around.listener,
         )
+        _count_hinted(ledger, scope, plan)
         await eraser.erase(plan)
     finally:
         await writer.stop()
     if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds:
         ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
         ledger.write_fact(VERIFIED_AT, now)
-    return Conducted(plan, writer.applied, findings.examples)
+    return Conducted(plan, writer.applied, findings.examples, frozenset(findings.unsure))
+
+
+def _count_hinted(ledger: Ledger, scope: Scope, plan: Plan) -> None:
+    """Add up the deletes of hinted passes, before they are sent; whoever has looked at everything starts anew."""
+    if scope.kind is PassKind.HINTED:
+        if plan.deletes:
+            ledger.write_fact(HINTED_DELETES, str(read_hinted_deletes(ledger) + len(plan.deletes)))
+    elif not plan.failures and not scope.kinds and read_hinted_deletes(ledger):
+        ledger.write_fact(HINTED_DELETES, "0")
 
 
 async def preview(around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope) -> Plan:
@@ -180,7 +207,7 @@ class _Pass:
 
     async def judge(self, *, before_end: Callable[[], Awaitable[None]] | None = None) -> Verdict:
         """Read, map and weigh everything in scope, and judge what is stale."""
-        owned = self._scope.kind is not PassKind.DELTA
+        owned = self._scope.lists_owned
         known = self._ledger.count_targets()
         if owned:
             await self._list_owned()
@@ -196,6 +223,7 @@ class _Pass:
                 number=self._number,
                 owned=owned,
                 known=known,
+                narrowed=self._findings.narrowed,
             )
             verdict = await conclusion.judge(gone, release_deletes=self._scope.release_deletes)
             if before_end is not None:
@@ -242,6 +270,11 @@ class _Pass:
 
     async def _read(self, weigher: Weigher, mapper: Mapper) -> list[SourceRef]:
         """Read what the pass reads; return the names of source entities that were not seen."""
+        if self._scope.kind is PassKind.HINTED:
+            reader = HintReader(
+                self._around, ledger=self._ledger, weigher=weigher, findings=self._findings, names=self._names
+            )
+            return await reader.read(self._scope.hints)
         if self._scope.kind is PassKind.DELTA:
             return await self._read_inventory(weigher)
         source, listener = self._around.source, self._around.listener

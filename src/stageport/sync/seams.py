@@ -6,6 +6,7 @@ from typing import Protocol
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import OwnedEntity, WriteOptions, Written
 from stageport.model.entities import Json, MappedSource, SourceEntity, SourcePage
+from stageport.model.hints import Backlog, Delivery, Hint
 from stageport.model.ledger import Fingerprint, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.model.runs import KEPT_RUNS, Run
@@ -36,6 +37,10 @@ class SourceCatalog(Protocol):
 
     async def read_refs(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceEntity | None]:
         """Return the entities that these refs name; None for those that do not exist."""
+        ...
+
+    async def count_kind(self, kind: str, *, filters: Sequence[str] = ()) -> int:
+        """Return how many entities of a kind there are; ``filters`` as in ``read_kind``."""
         ...
 
     async def count_kinds(self) -> Mapping[str, int]:
@@ -170,6 +175,36 @@ class RunHistory(Protocol):
         ...
 
 
+class HintQueue(Protocol):
+    """Refs that somebody says have changed, safe until they were looked at. Calls may come from several threads."""
+
+    def put(self, refs: Sequence[SourceRef], *, now: float, delivery: Delivery | None = None) -> bool:
+        """Remember refs to look at, one row for each; False when this delivery came before, and nothing was done.
+
+        ``now`` is in seconds since the Unix epoch, here and below. When this returns, the refs are on the disk.
+
+        Raises:
+            LedgerError: they are not.
+        """
+        ...
+
+    def take(self, *, limit: int, now: float) -> Sequence[Hint]:
+        """Return those that have waited longest and are due; they stay in the queue until they are settled."""
+        ...
+
+    def settle(self, hints: Sequence[Hint]) -> None:
+        """Drop hints that were dealt with; a ref of which another hint came meanwhile stays."""
+        ...
+
+    def postpone(self, hints: Sequence[Hint], *, due: float) -> None:
+        """Have hints looked at once more, not before ``due``."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """Return how much waits."""
+        ...
+
+
 class Ledger(Protocol):
     """What is remembered between passes. Every call is one transaction; calls are quick and never wait for others.
 
@@ -179,6 +214,11 @@ class Ledger(Protocol):
     @property
     def runs(self) -> RunHistory:
         """The history of passes; it is no part of what the next pass needs to know."""
+        ...
+
+    @property
+    def hints(self) -> HintQueue:
+        """The queue of hints."""
         ...
 
     def begin_pass(self, *, mapping: Fingerprint) -> int:

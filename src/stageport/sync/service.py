@@ -17,6 +17,8 @@ from stageport.model.entities import Json
 from stageport.model.errors import InterruptedPassError, MappingError, StageportError, TargetAnswerError, TargetError
 from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
+from stageport.model.hints import Hint
+from stageport.model.refs import SourceRef
 from stageport.plan.plan import Plan
 from stageport.sync.ground import Found, expected_ground, find_ground, find_with_mapping, prepare_ground
 from stageport.sync.history import PassNotes, Recorder, noted_pass
@@ -57,9 +59,9 @@ class PassOptions:
     ``initialize``: first start creates missing default blueprints and, where there is none, the default mapping;
     ``resources`` is a folder that may hold others to use instead. ``identity`` holds the fields of the integration's
     record that must be ours; ``release_deletes`` is a person's word that held deletes may happen. ``kind`` is the pass
-    to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it. ``mapping`` is a document to plan
-    with instead of the one at Port, and ``fit`` whether it is made to fit the blueprints there.
-    ``trigger`` says what asked for the pass, for people.
+    to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it; a hinted pass looks at ``hints``.
+    ``mapping`` is a document to plan with instead of the one at Port, and ``fit`` whether it is made to fit the
+    blueprints there. ``trigger`` says what asked for the pass, for people.
     """
 
     initialize: bool = True
@@ -71,6 +73,7 @@ class PassOptions:
     release_deletes: bool = False
     kind: PassKind | None = None
     kinds: frozenset[str] = frozenset()
+    hints: tuple[Hint, ...] = ()
     trigger: str = "the command line"
     now: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_pass_id
@@ -78,13 +81,17 @@ class PassOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a pass: the plan, what Port took of it, and the exit code they come to."""
+    """What came of a pass: the plan, what Port took of it, and the exit code they come to.
+
+    ``unsure`` are hinted refs that have to be looked at once more.
+    """
 
     pass_id: str
     kind: PassKind
     plan: Plan
     applied: Applied
     exit: Exit
+    unsure: frozenset[SourceRef] = frozenset()
 
     @property
     def state(self) -> State:
@@ -174,7 +181,22 @@ async def run_delta(around: Surroundings, ground: Ground, options: PassOptions) 
     Raises:
         StageportError: one of the catalogs could not be used.
     """
-    quiet = replace(options, kind=PassKind.DELTA, send_examples=False)
+    return await _run_quietly(around, ground, replace(options, kind=PassKind.DELTA))
+
+
+async def run_hinted(around: Surroundings, ground: Ground, options: PassOptions, hints: Sequence[Hint]) -> Outcome:
+    """Run one pass that looks at what hints name and at nothing else; Port is told as little as by ``run_delta``.
+
+    Where the ledger cannot carry it, a verify takes its place, and the outcome says so.
+
+    Raises:
+        StageportError: one of the catalogs could not be used.
+    """
+    return await _run_quietly(around, ground, replace(options, kind=PassKind.HINTED, hints=tuple(hints)))
+
+
+async def _run_quietly(around: Surroundings, ground: Ground, options: PassOptions) -> Outcome:
+    quiet = replace(options, send_examples=False)
     with _noted(around, quiet) as notes:
         outcome = await _run(replace(around, listener=notes), ground, quiet, notes)
         notes.conclude(outcome.plan, state=outcome.state, code=outcome.exit)
@@ -201,7 +223,7 @@ async def prepare(around: Surroundings, options: PassOptions) -> Ground:
 async def _run(around: Surroundings, ground: Ground, options: PassOptions, notes: PassNotes) -> Outcome:
     scope, pass_id = choose_scope(around.ledger, ground.document, options), notes.run.id
     notes.choose(scope.kind.value)
-    if scope.kind is not PassKind.DELTA:
+    if scope.kind not in (PassKind.DELTA, PassKind.HINTED):
         # Deltas come every few seconds, and have something to say only when they found something.
         _start(around, ground, pass_id)
         around.listener(Noticed("info", f"This pass is a {scope.kind.value}."))
@@ -216,7 +238,7 @@ async def _run(around: Surroundings, ground: Ground, options: PassOptions, notes
     if options.send_examples:
         await _send_examples(around, conducted.examples)
     plan, applied = conducted.plan, conducted.applied
-    return Outcome(pass_id, scope.kind, plan, applied, settle_exit(plan, applied))
+    return Outcome(pass_id, scope.kind, plan, applied, settle_exit(plan, applied), conducted.unsure)
 
 
 def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions) -> Scope:
@@ -234,7 +256,7 @@ def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions
         age = options.now() - datetime.fromisoformat(ledger.read_fact(VERIFIED_AT))
         # A verify in the future was stamped by a clock that went wrong: do not wait until it is right again.
         kind = PassKind.RESYNC if timedelta(0) <= age < VERIFY_EVERY else PassKind.VERIFY
-    return Scope(kind, options.release_deletes, options.kinds)
+    return Scope(kind, options.release_deletes, options.kinds, options.hints if kind is PassKind.HINTED else ())
 
 
 def settle_exit(plan: Plan, applied: Applied) -> Exit:

@@ -15,7 +15,10 @@ MapperFactory = Callable[[MappingDocument], AbstractAsyncContextManager[Mapper]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The two catalogs, the stores at Port, the mapping's engine, and who listens."""
+    """The two catalogs, the stores at Port, the mapping's engine, and who listens.
+
+    ``start_single`` is the engine with one process, for a mapper that is kept from pass to pass.
+    """
 
     source: SourceCatalog
     target: TargetCatalog
@@ -26,6 +29,7 @@ class Surroundings:
     listener: Listener
     redact: Callable[[str], str] = str
     """Hides the secrets among the settings in a text; what is kept goes through it."""
+    start_single: MapperFactory | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ class Weigher:
         for key in released:
             if not others.get(key):
                 self._sink.cancel(key)
+                self._findings.released.add(key)
         return [key for key in released if others.get(key)]
 
     def _protecting(self, name: SourceRef, wants: Sequence[WantRecord]) -> list[WantRecord]:

@@ -11,6 +11,7 @@ from aiohttp import web
 from stageport.model.entities import Json
 from stageport.telemetry.metrics import CONTENT_TYPE, Metrics
 from stageport.web.answers import health_answer, json_answer, page_answer, problem_answer, text_answer
+from stageport.web.receiver import Receiver
 from stageport.web.routes import SECRET_HEADER, SECRET_QUERY, docs_page, openapi_document, paths, routes
 from stageport.web.watched import Watched
 
@@ -44,6 +45,7 @@ class Pages:
         version: str,
         path_prefix: str,
         webhook: Webhook | None,
+        receiver: Receiver | None = None,
     ) -> None:
         self._watched = watched
         self._home = home
@@ -51,7 +53,8 @@ class Pages:
         self._version = version
         self._prefix = path_prefix
         self._secret = webhook.secret if webhook else None
-        self._routes = routes(webhook=webhook is not None)
+        self._receiver = receiver
+        self._routes = routes(webhook=webhook is not None, hints=receiver is not None)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Put every answer at its addresses."""
@@ -63,6 +66,7 @@ class Pages:
             "docs": self._docs,
             "openapi": self._openapi,
             "resync": self._resync,
+            "hints": self._take_hints,
         }
         for route in self._routes:
             for path in paths(route, self._prefix):
@@ -97,6 +101,10 @@ class Pages:
         await request.read()  # it says nothing of use, but a client may insist on being heard to the end
         await self._at_home(self._watched.request_resync(WEBHOOK_REASON))
         return json_answer({"ok": True})
+
+    async def _take_hints(self, request: web.Request) -> web.Response:
+        assert self._receiver is not None, "there is an address for hints only with a receiver"
+        return await self._receiver.answer(request, stopping=not self._watched.readiness().ok)
 
     def _is_admitted(self, request: web.Request) -> bool:
         if self._secret is None:

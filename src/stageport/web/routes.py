@@ -49,9 +49,27 @@ RESYNC = Route(
 )
 
 
-def routes(*, webhook: bool) -> tuple[Route, ...]:
-    """Return every address; the webhook only where it is on."""
-    return (*SHOWN, RESYNC) if webhook else SHOWN
+_HINTS = (
+    (202, "The hints are safe; how many."),
+    (400, "The message is malformed."),
+    (401, "The signature is wrong, missing, or its time too far off."),
+    (403, "There is no secret, and the sender is not on this machine."),
+    (408, "The body took too long."),
+    (409, "A message of this id was taken before."),
+    (413, "The message is too large."),
+    (415, "The message is not JSON."),
+    (429, "Too many messages: see Retry-After."),
+    (503, "The service is being stopped, or its ledger fails: see Retry-After."),
+)
+HINTS: tuple[Route, ...] = (
+    Route("POST", "/integration/webhook", "hints", "Takes hints: which entities changed in Backstage.", _HINTS),
+    Route("POST", "/backstage/events", "hints", "The same as /integration/webhook.", _HINTS),
+)
+
+
+def routes(*, webhook: bool, hints: bool = False) -> tuple[Route, ...]:
+    """Return every address; the webhook and the receiver of hints only where they are on."""
+    return (*SHOWN, *((RESYNC,) if webhook else ()), *(HINTS if hints else ()))
 
 
 def paths(route: Route, prefix: str) -> Iterable[str]:

@@ -24,6 +24,7 @@ from stageport.model.errors import SettingsError
 from stageport.telemetry.metrics import Metrics
 from stageport.web.answers import problem_answer
 from stageport.web.pages import Pages, Webhook
+from stageport.web.receiver import Receiver
 from stageport.web.watched import Watched
 
 __all__ = ["Patience", "RunningWeb", "Webhook", "serve_web"]
@@ -61,15 +62,26 @@ async def serve_web(
     version: str,
     path_prefix: str = "",
     webhook: Webhook | None = None,
+    receiver: Receiver | None = None,
     patience: Patience | None = None,
 ) -> AsyncIterator[RunningWeb]:
     """Serve while the context lasts; port 0 takes a free one, an empty host all addresses of both families.
+
+    With a ``receiver``, hints are taken.
 
     Raises:
         SettingsError: nothing can listen there.
     """
     home = asyncio.get_running_loop()
-    pages = Pages(watched, home=home, metrics=metrics, version=version, path_prefix=path_prefix, webhook=webhook)
+    pages = Pages(
+        watched,
+        home=home,
+        metrics=metrics,
+        version=version,
+        path_prefix=path_prefix,
+        webhook=webhook,
+        receiver=receiver,
+    )
     url: Future[str] = Future()
     stopped: Future[None] = Future()
     serving = _serve(pages, patience or Patience(), host=host, port=port, url=url, stopped=stopped)
