@@ -156,6 +156,7 @@ async def open_surroundings(
             start_mapper=mapper_factory(settings, listener),
             ledger=stack.enter_context(closing(find_ledger(settings, listener, writes=writes))),
             listener=listener,
+            start_single=lambda document: WorkerPool(document, workers=1, listener=listener),
             redact=Redactor(secrets_of(settings)).text,
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from stageport.cli.live import admission_of, delta_seconds, path_prefix, receiver_of, unhinted_seconds, work_of
 from stageport.cli.passes import load, show_outcome, start_logs, work
 from stageport.cli.running import run_until_stopped
 from stageport.cli.watch import ServiceWatch
@@ -86,14 +87,16 @@ async def _serve(settings: Settings) -> None:
     metrics = Metrics(version=version("stageport"))
     async with open_surroundings(settings, fan_out(start_logs(settings), metrics)) as around:
         options, rhythm = pass_options(settings), rhythm_of(settings)
-        always = Always(around, options, rhythm, triggers=triggers_of(settings, around))
+        always = Always(around, options, rhythm, triggers=triggers_of(settings, around), hints=work_of(around))
         web = serve_web(
             ServiceWatch(always),
             host=settings.http_host,
             port=settings.http_port,
             metrics=metrics,
             version=version("stageport"),
+            path_prefix=path_prefix(settings),
             webhook=webhook_of(settings),
+            receiver=receiver_of(always, admission_of(settings)),
         )
         async with web as running:
             structlog.get_logger().info("serving health, metrics and status", url=running.url)
@@ -115,7 +118,8 @@ def rhythm_of(settings: Settings) -> Rhythm:
     on_start = not isinstance(listener, PollingListener) or listener.resync_on_start
     idle = isinstance(listener, ActionsOnlyListener)
     return Rhythm(
-        delta=0.0 if idle else settings.delta_interval,
+        delta=0.0 if idle else delta_seconds(settings),
+        unhinted=unhinted_seconds(settings),
         scheduled=None if minutes is None else minutes * MINUTE,
         on_start=on_start,
         resyncs=listener.should_resync and not isinstance(listener, WebhooksOnlyListener | ActionsOnlyListener),

@@ -101,6 +101,7 @@ def secrets_of(settings: Settings) -> list[str]:
 def _secrets_in(section: BaseModel) -> Iterator[str]:
     for _, value in section:
         if isinstance(value, SecretStr):
-            yield value.get_secret_value()
+            text = value.get_secret_value()
+            yield from dict.fromkeys((text, *text.split()))  # where several stand in one, each is one
         elif isinstance(value, BaseModel):
             yield from _secrets_in(value)

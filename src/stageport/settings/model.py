@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from stageport.model.signing import parse_keys
 from stageport.settings.cpus import default_workers
 from stageport.settings.listeners import EventListener, PollingListener, Section
 
@@ -42,6 +43,12 @@ def _name(value: str) -> str:
 def _text(value: object) -> object:
     """Take a secret of digits only, which YAML reads as a number, for the text that it is."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _signing_secrets(value: SecretStr) -> SecretStr:
+    """Accept secrets that sign as Standard Webhooks do; what is wrong is said without quoting them."""
+    parse_keys(value.get_secret_value())
+    return value
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
@@ -175,7 +182,9 @@ class Settings(Section):
         min_length=1,
         description="Folder with blueprints and a mapping that replace the packaged defaults.",
     )
-    base_url: HttpUrl | None = Field(default=None, description="Public address of this service.")
+    base_url: HttpUrl | None = Field(
+        default=None, description="Public address of this service, for live events: `{base_url}/integration/webhook`."
+    )
     ssl: SslSettings = SslSettings()
     ca_certificates: str | None = Field(
         default=None,
@@ -208,8 +217,22 @@ class Settings(Section):
     unreachable_timeout: float = Field(
         default=30, ge=0, description="Seconds to go on trying an address at which nothing has answered yet."
     )
-    delta_interval: float = Field(
-        default=15, ge=0, description="Seconds between two looks for changes in Backstage while running; 0 for none."
+    live_events_secret: Annotated[SecretStr, AfterValidator(_signing_secrets)] | None = Field(
+        default=None,
+        min_length=1,
+        description="What live events are signed with: `whsec_` and base64. Several, parted by spaces, to change it.",
+    )
+    live_events_open: bool = Field(
+        default=False, description="Without a secret: take live events from everybody, not from this machine only."
+    )
+    live_events_bus: bool = Field(
+        default=False, description="Listen to Backstage's event bus, where Backstage cannot reach this service."
+    )
+    delta_interval: float | None = Field(
+        default=None,
+        ge=0,
+        description="Seconds between two looks for changes in Backstage while running; 0 for none. "
+        "When left out 15, or 300 where live events are set up (`base_url`, `live_events_secret`, `live_events_bus`).",
     )
     ledger: str | None = Field(
         default=None,
@@ -226,6 +249,9 @@ OWN_SETTINGS = frozenset(
         "delta_interval",
         "http_host",
         "ledger",
+        "live_events_bus",
+        "live_events_open",
+        "live_events_secret",
         "log_format",
         "page_size",
         "start_timeout",

@@ -145,7 +145,7 @@ NO_EFFECT: Mapping[str, str] = {
     "streaming": "pages are always streamed",
     "metrics": "there is no switch for it",
     "actions_processor": "there are no self-service actions to run",
-    "live_events": "Ocean's live events are not used for Backstage",
+    "live_events": "what Backstage sends is taken in any case; see `base_url` and `live_events_secret`",
     "caching_storage_mode": "nothing is cached that would need a place",
     "upsert_entities_batch_max": "Port's own limits are used",
     "delete_entities_max_batch_size": "Port's own limits are used",

@@ -42,7 +42,7 @@ def log_listener() -> Listener:
         match event:
             case PassStarted():
                 log.info("pass started", pass_id=event.pass_id, kinds=list(event.kinds))
-            case PassEnded() if event.kind != "delta" or event.written or event.refused:
+            case PassEnded() if event.kind not in ("delta", "hinted") or event.written or event.refused:
                 # Deltas come every few seconds; one that found nothing is not worth a line.
                 log.info(
                     "pass ended",

@@ -18,6 +18,10 @@ from stageport.model.events import (
     ChangeRefused,
     Event,
     FieldFailed,
+    HintRefused,
+    HintsSettled,
+    HintsTaken,
+    HintsWaiting,
     LedgerMeasured,
     PageRead,
     PassEnded,
@@ -28,13 +32,30 @@ from stageport.model.events import (
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 """The text format that every Prometheus reads."""
 
-PASSES = ("delta", "resync", "verify")
+HINTED = "hinted"
+PASSES = (HINTED, "delta", "resync", "verify")
 STATES = ("completed", "failed", "aborted")
 SIDES = ("backstage", "port")
 WRITTEN, REFUSED = "written", "refused"
 WRITES = (Operation.CREATE, Operation.UPDATE, Operation.DELETE)
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 """From a delta that found nothing to the first pass over a large catalog."""
+
+HINT_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+HINT_REFUSALS = (
+    "headers",
+    "ledger",
+    "malformed",
+    "media_type",
+    "peer",
+    "rate",
+    "replayed",
+    "signature",
+    "slow",
+    "stale",
+    "stopping",
+    "too_large",
+)
 
 
 class Metrics:
@@ -53,8 +74,10 @@ class Metrics:
         self._began = clock()
         self._agreed_at: float | None = None
         self._delta_holds = False
+        self._oldest_hint: float | None = None
         self._make_pass_metrics()
         self._make_entity_metrics()
+        self._make_hint_metrics()
         self._make_running_metrics(version)
         ProcessCollector(registry=self._registry)
 
@@ -77,6 +100,8 @@ class Metrics:
                 self._replaced.inc()
             case LedgerMeasured(size):
                 self._ledger.set(size)
+            case HintsTaken() | HintRefused() | HintsWaiting() | HintsSettled():
+                self._note_hints(event)
             case _:
                 pass
 
@@ -97,10 +122,13 @@ class Metrics:
     def _note_end(self, ended: PassEnded) -> None:
         self._passes.labels(ended.kind, ended.state).inc()
         self._duration.labels(ended.kind).observe(ended.seconds)
+        # A hinted pass has seen a few entities: what it did not find says nothing of the others.
+        knows = ended.state == "completed" and ended.kind != HINTED
         if ended.state == "completed":
-            self._agreed_at = self._clock()
             self._last_success.labels(ended.kind).set(self._epoch())
-        if ended.refused or ended.state == "completed":
+        if knows:
+            self._agreed_at = self._clock()
+        if ended.refused or knows:
             self._unwritten.set(ended.refused)
         self._note_held(ended)
 
@@ -110,11 +138,27 @@ class Metrics:
         A pass that broke off says 0 for want of knowledge. A delta sees only what is gone from Backstage: its 0 counts
         when the delta before it did see some.
         """
-        whole = ended.kind != "delta"
-        if ended.held or (ended.state == "completed" and (whole or self._delta_holds)):
+        whole = ended.kind not in (HINTED, "delta")
+        if ended.held or (ended.state == "completed" and ended.kind != HINTED and (whole or self._delta_holds)):
             self._held.set(ended.held)
-        if not whole:
+        if ended.kind == "delta" or (ended.kind == HINTED and ended.held):
             self._delta_holds = ended.held > 0
+
+    def _note_hints(self, event: HintsTaken | HintRefused | HintsWaiting | HintsSettled) -> None:
+        match event:
+            case HintsTaken(count):
+                self._hints.inc(count)
+            case HintRefused(reason):
+                self._hints_refused.labels(reason).inc()
+            case HintsWaiting(count, oldest):
+                self._hints_waiting.set(count)
+                self._oldest_hint = oldest if count else None
+            case HintsSettled(seconds):
+                for one in seconds:
+                    self._hint_seconds.observe(one)
+
+    def _hint_age(self) -> float:
+        return 0.0 if self._oldest_hint is None else max(0.0, self._epoch() - self._oldest_hint)
 
     def _note_wait(self, wait: Waiting) -> None:
         side = wait.side.lower()
@@ -162,6 +206,24 @@ class Metrics:
         )
         for operation, outcome in product(WRITES, (WRITTEN, REFUSED)):
             self._changes.labels(operation.value, outcome)
+
+    def _make_hint_metrics(self) -> None:
+        self._hints = self._counter("stageport_hints_total", "Refs that senders of live events named.")
+        self._hints_refused = self._counter(
+            "stageport_hints_refused_total", "Messages with live events that were not taken.", "reason"
+        )
+        self._hints_waiting = self._gauge("stageport_hints_waiting", "Refs that wait to be looked at.")
+        self._gauge("stageport_oldest_hint_seconds", "How long the oldest of them has waited.").set_function(
+            self._hint_age
+        )
+        self._hint_seconds = Histogram(
+            "stageport_hint_seconds",
+            "Time from a live event's arrival until Port held what it told of.",
+            registry=self._registry,
+            buckets=HINT_SECONDS,
+        )
+        for reason in HINT_REFUSALS:
+            self._hints_refused.labels(reason)
 
     def _make_running_metrics(self, version: str) -> None:
         self._limit_waits = self._counter(
