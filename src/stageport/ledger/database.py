@@ -2,6 +2,9 @@
 
 One connection, used by one thread; ``twin`` makes one for others. ``isolation_level=None`` leaves transactions to
 ``together``; the driver's own begin late and end in surprising places.
+
+A commit costs more than the rows in it. While things are ``gathered``, a transaction stays open over many calls, until
+``keep`` commits it: a process that is killed loses the last of them, in the order in which they came.
 """
 
 import os
@@ -27,6 +30,8 @@ _SETTINGS = (
     "PRAGMA synchronous = NORMAL",
     # Negative: in KiB. Flat, however large the ledger grows.
     "PRAGMA cache_size = -8000",
+    # In pages: a larger log is folded in less often, and the same page is then written once instead of many times.
+    "PRAGMA wal_autocheckpoint = 4000",
     # The write-ahead log shrinks again after a large transaction.
     "PRAGMA journal_size_limit = 16777216",
     # Debian's SQLite overwrites what is deleted with zeros, twice the writes; there are no secrets here.
@@ -44,6 +49,8 @@ class Database:
     def __init__(self, place: Path | None, *, shared: bool = False) -> None:
         self._name = str(place) if place else "the ledger in memory"
         self._depth = 0
+        self._gathers = False
+        self._lost: LedgerError | None = None
         self.damaged = False
         self.place = place
         try:
@@ -96,17 +103,59 @@ class Database:
     def together(self) -> Generator[None, None, None]:
         """Make one transaction of all that is run inside: all of it counts, or nothing. May be nested."""
         if self._depth == 0:
-            self.run("BEGIN IMMEDIATE")
+            self._begin()
         self._depth += 1
         try:
             yield
             if self._depth == 1:
-                self.run("COMMIT")
+                self._end()
         except BaseException:
-            self._roll_back()
+            if self._depth == 1:
+                self._roll_back()
             raise
         finally:
             self._depth -= 1
+
+    @contextmanager
+    def gathered(self) -> Generator[None, None, None]:
+        """Commit what is run inside when told to ``keep`` it, and at the end, instead of after each call."""
+        self._gathers, self._lost = True, None
+        try:
+            yield
+        finally:
+            self._gathers = False
+            try:
+                self.keep()
+            finally:
+                self._lost = None
+
+    def keep(self) -> None:
+        """Commit what has been gathered. When that fails, nothing more can be gathered: it would build on what is lost.
+
+        Raises:
+            LedgerError: what has been gathered since the last time is lost.
+        """
+        if self._lost is not None:
+            raise self._lost
+        if not self._connection.in_transaction:
+            return
+        try:
+            self.run("COMMIT")
+        except LedgerError as error:
+            self._roll_back_all()
+            self._lost = error
+            raise
+
+    def _begin(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+        if not self._connection.in_transaction:
+            self.run("BEGIN IMMEDIATE")
+        if self._gathers:
+            self.run("SAVEPOINT step")
+
+    def _end(self) -> None:
+        self.run("RELEASE step" if self._gathers else "COMMIT")
 
     def use_log(self) -> None:
         """Write ahead to a log, a commit without a wait for the disk; the file itself remembers that."""
@@ -118,6 +167,7 @@ class Database:
 
     def copy(self) -> "Database":
         """Return a copy, in memory while it is small, else in a file beside this one that has no name any more."""
+        self.keep()
         size = self.size()
         place = None if self.place is None or size <= COPIED_IN_MEMORY else _passing_file(self.place)
         other = Database(place)
@@ -145,6 +195,17 @@ class Database:
             self._connection.close()
 
     def _roll_back(self) -> None:
+        """Undo the present step, or all where nothing is gathered."""
+        if not self._gathers:
+            self._roll_back_all()
+        elif self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK TO step")
+                self._connection.execute("RELEASE step")
+        elif self._lost is None:
+            self._lost = LedgerError(f"The ledger ({self._name}) failed before, and lost what was noted last.")
+
+    def _roll_back_all(self) -> None:
         """Undo; SQLite has done so by itself after some errors (a full disk)."""
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:

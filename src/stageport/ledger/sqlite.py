@@ -59,6 +59,7 @@ class SqliteLedger:
         self._database = database
         self._release = release
         self._listing = 0
+        self._touched = _Touched()
         self._runs = RunTable(database)
         self._hints: HintTable | None = None
 
@@ -92,6 +93,14 @@ class SqliteLedger:
         """Make one transaction of all calls inside, or none; never wait for anything inside."""
         return self._database.together()
 
+    def gathered(self) -> AbstractContextManager[None]:
+        """Note what is told inside for good when told to ``keep`` it, and at the end."""
+        return self._database.gathered()
+
+    def keep(self) -> None:
+        """Note for good what has been gathered so far."""
+        self._database.keep()
+
     def begin_pass(self, *, mapping: Fingerprint) -> int:
         """Open a pass and return its number."""
         with self.together():
@@ -111,7 +120,8 @@ class SqliteLedger:
 
     def write_fact(self, name: str, value: str) -> None:
         """Remember a fact."""
-        self._database.run("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
+        with self.together():
+            self._database.run("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (name, value))
 
     def sources(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceRecord]:
         """Look source entities up."""
@@ -126,15 +136,16 @@ class SqliteLedger:
 
     def touch(self, refs: Sequence[SourceRef], *, number: int) -> None:
         """Note that these were seen in a pass."""
-        with self.together():
-            for statement, names in asked_at_once("UPDATE sources SET seen = ? WHERE ref IN (?*)", refs):
-                self._database.run(statement, (number, *names))
+        self._touched.add(refs, number=number)
 
     def unseen(self, *, number: int) -> Iterator[SourceRef]:
         """Yield the known source entities that the pass has not touched or recorded."""
+        if self._database.value("SELECT count(*) FROM sources WHERE seen < ?", (number,)) == 0:
+            return
         statement = "SELECT ref FROM sources WHERE ref > ? AND seen < ? ORDER BY ref LIMIT ?"
         for (ref,) in self._walk(statement, (number,), start=("",)):
-            yield ref
+            if not self._touched.has(ref, number=number):
+                yield ref
 
     def open_sources(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]], *, number: int) -> None:
         """Replace what source entities want, before any of it is written."""
@@ -245,7 +256,9 @@ class SqliteLedger:
     def scratch(self) -> "SqliteLedger":
         """Return a copy that may be changed without changing this one; close it when done."""
         copy = self._database.copy()
-        return SqliteLedger(copy, release=copy.close)
+        scratch = SqliteLedger(copy, release=copy.close)
+        scratch._touched = self._touched.copy()
+        return scratch
 
     def close(self) -> None:
         """Close the ledger and let go of its lock."""
@@ -276,6 +289,29 @@ class SqliteLedger:
         while rows:
             yield from rows
             rows = self._database.rows(statement, (*rows[-1][: len(start)], *parameters, _WALKED))
+
+
+class _Touched:
+    """What the present pass has seen and left as it is, as hashes: nearly everything, and only of use to this pass.
+
+    Two names with one hash (one chance in a thousand million for 100,000 of them) would let a source entity that is
+    gone stay until the next pass.
+    """
+
+    def __init__(self, number: int = 0, hashes: Iterable[int] = ()) -> None:
+        self._number = number
+        self._hashes = set(hashes)
+
+    def add(self, refs: Iterable[SourceRef], *, number: int) -> None:
+        if number > self._number:
+            self._number, self._hashes = number, set()
+        self._hashes.update(map(hash, refs))
+
+    def has(self, ref: SourceRef, *, number: int) -> bool:
+        return number <= self._number and hash(ref) in self._hashes
+
+    def copy(self) -> "_Touched":
+        return _Touched(self._number, self._hashes)
 
 
 def _want_rows(entries: Iterable[tuple[SourceRecord, Sequence[WantRecord]]]) -> Iterator[Sequence[Any]]:

@@ -1,6 +1,6 @@
 """A plan's lines: what becomes of one target entity, and what came of writing it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from stageport.model.entities import Json
@@ -82,14 +82,6 @@ class Written:
     identifier: str | None
     created: bool = False
     refusal: Refusal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OwnedEntity:
-    """An entity at Port whose ``$datasource`` is ours, and the identifiers it relates to, by relation."""
-
-    key: TargetKey
-    relations: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

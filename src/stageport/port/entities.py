@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from stageport.model.changes import OwnedEntity, WriteOptions, Written
+from stageport.model.changes import WriteOptions, Written
 from stageport.model.entities import Json
 from stageport.model.refs import TargetKey
 from stageport.port.deletes import Deleter
@@ -20,7 +20,7 @@ class PortCatalog:
         self._upserters: dict[str, Upserter] = {}
         self._upsert_options: WriteOptions | None = None
 
-    def read_owned(self) -> AsyncIterator[Sequence[OwnedEntity]]:
+    def read_owned(self) -> AsyncIterator[Sequence[TargetKey]]:
         """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
         return self._searches.read_owned()
 

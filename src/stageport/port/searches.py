@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 import msgspec
 
 from stageport.http.messages import Response
-from stageport.model.changes import OwnedEntity
 from stageport.model.entities import Json
 from stageport.model.errors import TargetAnswerError
 from stageport.model.refs import TargetKey
@@ -31,7 +30,6 @@ DATASOURCE_PATH: Final = "/v1/blueprints/entities/datasource-entities"
 class _OwnedRow(msgspec.Struct):
     identifier: str
     blueprint: str
-    relations: dict[str, Json] | None = None
 
 
 class _OwnedPage(msgspec.Struct):
@@ -61,8 +59,8 @@ class PortSearches:
         self._session = session
         self._paged = True
 
-    async def read_owned(self) -> AsyncGenerator[Sequence[OwnedEntity], None]:
-        """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
+    async def read_owned(self) -> AsyncGenerator[Sequence[TargetKey], None]:
+        """Yield the key of every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
         cursor: str | None = None
         while True:
             try:
@@ -70,7 +68,7 @@ class PortSearches:
             except _MissingRouteError:
                 page = await self._search_owned()
             if page.entities:
-                yield [_owned(row) for row in page.entities]
+                yield [TargetKey(row.blueprint, row.identifier) for row in page.entities]
             cursor = _next_cursor(page.next, cursor, doing="listing our entities")
             if not cursor:
                 return
@@ -200,17 +198,6 @@ def _chunks(identifiers: Sequence[str]) -> Iterator[list[str]]:
         size += weight
     if chunk:
         yield chunk
-
-
-def _owned(row: _OwnedRow) -> OwnedEntity:
-    relations = {name: _targets(value) for name, value in (row.relations or {}).items() if value}
-    return OwnedEntity(TargetKey(row.blueprint, row.identifier), relations)
-
-
-def _targets(value: Json) -> tuple[str, ...]:
-    """Return the identifiers that a relation names: one, several, or none."""
-    values = value if isinstance(value, list) else [value]
-    return tuple(one for one in values if isinstance(one, str))
 
 
 def _next_cursor(cursor: str | None, previous: str | None, *, doing: str) -> str | None:

@@ -102,6 +102,7 @@ class Eraser:
         before = self._ledger.targets(keys)
         # If the process is gone before Port answers, the next one must not think that Port still has them.
         self._ledger.acknowledge([TargetRecord(key, UNKNOWN) for key in keys])
+        self._ledger.keep()
         answers = await self._target.delete(
             batch[0].blueprint, [change.identifier for change in batch], options=options
         )

@@ -22,6 +22,7 @@ class LedgerNames:
         self.places: list[Place] = list(enumerate(reads))
         counts = Counter(read.kind.lower() for read in reads)
         self._several = {kind for kind, count in counts.items() if count > 1}
+        self._by_name = {self._parts(number, read): (number, read) for number, read in self.places}
 
     def name(self, ref: SourceRef, number: int) -> SourceRef:
         """Return what a source entity seen by a read is called in the ledger."""
@@ -34,10 +35,11 @@ class LedgerNames:
     def place(self, name: SourceRef) -> Place | None:
         """Return the read that a name belongs to; None when the mapping has no such read any more."""
         ref, _, number = name.partition("#")
-        kind = ref.partition(":")[0]
-        numbered = kind in self._several
-        places = (place for place in self.places if place[1].kind.lower() == kind)
-        return next((place for place in places if number == (str(place[0]) if numbered else "")), None)
+        return self._by_name.get((ref.partition(":")[0], number))
+
+    def _parts(self, number: int, read: Read) -> tuple[str, str]:
+        kind = read.kind.lower()
+        return kind, str(number) if kind in self._several else ""
 
     def by_place(self, names: Iterable[SourceRef]) -> dict[Place, list[SourceRef]]:
         """Sort names by the read they belong to; names that belong to none are left out."""

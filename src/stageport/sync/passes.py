@@ -35,6 +35,7 @@ from stageport.sync.erase import Eraser, requiring
 from stageport.sync.findings import Findings
 from stageport.sync.gather import Gatherer
 from stageport.sync.hinted import HintReader
+from stageport.sync.keeping import gathering
 from stageport.sync.look import Looker
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
@@ -106,6 +107,13 @@ async def conduct(
     Raises:
         StageportError: one of the catalogs could not be used. What was written stays written, and is remembered.
     """
+    async with gathering(ledger):
+        return await _conduct(around, ground, ledger, scope, options=options, now=now)
+
+
+async def _conduct(
+    around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope, *, options: WriteOptions, now: str
+) -> Conducted:
     number = ledger.begin_pass(mapping=mapping_fingerprint(ground.document))
     writer = Writer(around.target, ledger, options=options, number=number, listener=around.listener)
     findings = Findings(around.listener, narrowed=scope.kind is PassKind.HINTED)
@@ -266,7 +274,7 @@ class _Pass:
     async def _list_owned(self) -> None:
         self._ledger.note_owned([], number=self._number)
         async for page in self._around.target.read_owned():
-            self._ledger.note_owned([one.key for one in page], number=self._number)
+            self._ledger.note_owned(page, number=self._number)
 
     async def _read(self, weigher: Weigher, mapper: Mapper) -> list[SourceRef]:
         """Read what the pass reads; return the names of source entities that were not seen."""

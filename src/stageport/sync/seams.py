@@ -1,10 +1,11 @@
 """What a pass needs from its surroundings, as protocols; ``wiring`` decides what stands behind them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from stageport.model.blueprints import Blueprint
-from stageport.model.changes import OwnedEntity, WriteOptions, Written
+from stageport.model.changes import WriteOptions, Written
 from stageport.model.entities import Json, MappedSource, SourceEntity, SourcePage
 from stageport.model.hints import Backlog, Delivery, Hint
 from stageport.model.ledger import Fingerprint, SourceRecord, TargetRecord, WantRecord
@@ -64,8 +65,8 @@ class Mapper(Protocol):
 class TargetCatalog(Protocol):
     """The catalog to write."""
 
-    def read_owned(self) -> AsyncIterator[Sequence[OwnedEntity]]:
-        """Yield every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
+    def read_owned(self) -> AsyncIterator[Sequence[TargetKey]]:
+        """Yield the key of every entity whose ``$datasource`` is ours, over all blueprints, page by page."""
         ...
 
     async def still_owned(self, keys: Sequence[TargetKey]) -> set[TargetKey]:
@@ -208,6 +209,9 @@ class HintQueue(Protocol):
 class Ledger(Protocol):
     """What is remembered between passes. Every call is one transaction; calls are quick and never wait for others.
 
+    What a call notes is on disk when it returns; inside of ``gathered`` once ``keep`` returns: a process that is killed
+    forgets the last calls, never one before another.
+
     Answers to lookups hold only what is known. A *pass number* is given out by ``begin_pass`` and grows.
     """
 
@@ -219,6 +223,18 @@ class Ledger(Protocol):
     @property
     def hints(self) -> HintQueue:
         """The queue of hints."""
+        ...
+
+    def gathered(self) -> AbstractContextManager[None]:
+        """Put what is noted inside on disk when ``keep`` is called, and at the end."""
+        ...
+
+    def keep(self) -> None:
+        """Put what was gathered on disk now.
+
+        Raises:
+            LedgerError: that failed, and what was gathered is lost.
+        """
         ...
 
     def begin_pass(self, *, mapping: Fingerprint) -> int:

@@ -237,6 +237,7 @@ class Writer:
         try:
             # Whether Port takes it is not known until it answers, and the process may be gone by then.
             self._ledger.acknowledge([TargetRecord(upsert.change.key, UNKNOWN) for upsert in batch])
+            self._ledger.keep()
             answers = await self._target.upsert(blueprint, bodies, options=self._options)
             refusals = [answer.refusal for answer in answers]
         except MissingBlueprintError as error:
@@ -321,6 +322,7 @@ class Writer:
         with contextlib.suppress(MissingBlueprintError):
             bodies = [change.body for change in batch]
             self._ledger.acknowledge([TargetRecord(change.key, UNKNOWN) for change in batch])
+            self._ledger.keep()
             answers = await self._target.upsert(batch[0].blueprint, bodies, options=self._options)
             taken = [change for change, answer in zip(batch, answers, strict=True) if answer.refusal is None]
             self._ledger.acknowledge([TargetRecord(change.key, digest_of(change.body)) for change in taken])

@@ -38,6 +38,7 @@ def turn_over(found: OpenedLedger, turn: int) -> None:
     ledger.open_sources([(one, [WantRecord(one.ref, KEYS[0], (0,), mark)] * 3) for one in records], number=turn)
     ledger.acknowledge([TargetRecord(key, mark, mark) for key in KEYS])
     ledger.settle_sources(records, number=turn)
+    ledger.keep()
     say(turn=turn)
 
 
@@ -45,6 +46,13 @@ def write_for_ever(path: Path) -> None:
     found = opened(path)
     for turn in range(1, 1_000_000):
         turn_over(found, turn)
+
+
+def gather_for_ever(path: Path) -> None:
+    found = opened(path)
+    with found.ledger.gathered():
+        for turn in range(1, 1_000_000):
+            turn_over(found, turn)
 
 
 def fill_the_disk(path: Path, *, room: int) -> None:
@@ -73,6 +81,8 @@ if __name__ == "__main__":
     job, place = sys.argv[1], Path(sys.argv[2])
     if job == "write":
         write_for_ever(place)
+    elif job == "gather":
+        gather_for_ever(place)
     elif job == "fill":
         fill_the_disk(place, room=int(sys.argv[3]))
     else:

@@ -45,10 +45,11 @@ def assert_whole(path: Path, *, at_least: int) -> int:
     return turn
 
 
-def test_killed_in_the_middle_again_and_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("job", "turns"), [("write", (1, 2, 5, 9, 14)), ("gather", (1, 6, 13))])
+def test_killed_in_the_middle_again_and_again(tmp_path: Path, job: str, turns: tuple[int, ...]) -> None:
     path = tmp_path / "ledger.sqlite3"
-    for spared in (1, 2, 5, 9, 14):
-        with subprocess.Popen([sys.executable, str(CHILD), "write", str(path)], stdout=subprocess.PIPE) as child:
+    for spared in turns:
+        with subprocess.Popen([sys.executable, str(CHILD), job, str(path)], stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             lines = [child.stdout.readline() for _ in range(spared + 1)]
             child.kill()

@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -390,6 +391,66 @@ def test_together_is_all_or_nothing(path: Path) -> None:
     assert (ledger.read_fact("a"), ledger.read_fact("b")) == ("1", "1")
     ledger.write_fact("a", "3")
     assert ledger.read_fact("a") == "3"
+    ledger.close()
+
+
+def seen_by_others(path: Path, name: str) -> str | None:
+    with closing(sqlite3.connect(path)) as other:
+        row = other.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def test_what_is_gathered_is_on_disk_when_it_is_to_be_kept_and_at_the_end(path: Path) -> None:
+    ledger = opened(path).ledger
+    with ledger.gathered():
+        with ledger.together():
+            ledger.write_fact("a", "1")
+        assert seen_by_others(path, "a") is None
+        ledger.keep()
+        with ledger.together():
+            ledger.write_fact("b", "1")
+        assert (seen_by_others(path, "a"), seen_by_others(path, "b")) == ("1", None)
+    assert seen_by_others(path, "b") == "1"
+    ledger.write_fact("c", "1")
+    assert seen_by_others(path, "c") == "1"
+    ledger.close()
+
+
+def test_what_could_not_be_kept_is_not_built_upon(filled: Path) -> None:
+    ledger = opened(filled).ledger
+
+    def gather() -> None:
+        with ledger.gathered():
+            ledger.write_fact("a", "1")
+            pages = ledger._database.value("PRAGMA page_count")
+            ledger._database.run(f"PRAGMA max_page_count = {pages}")
+            with pytest.raises(LedgerError, match="full"):
+                ledger.acknowledge([TargetRecord(TargetKey("x" * 50, f"{n}"), b"1" * 16) for n in range(20_000)])
+            ledger._database.run("PRAGMA max_page_count = 1000000")
+            ledger.write_fact("b", "1")
+
+    with pytest.raises(LedgerError, match="lost what was noted last"):
+        gather()
+    ledger.write_fact("c", "1")
+    assert [seen_by_others(filled, name) for name in "bc"] == [None, "1"]
+    ledger.close()
+
+
+def test_a_failing_call_undoes_itself_and_nothing_else_that_was_gathered(path: Path) -> None:
+    ledger = opened(path).ledger
+
+    def stopped() -> None:
+        with ledger.together():
+            ledger.write_fact("a", "2")
+            raise KeyboardInterrupt
+
+    with ledger.gathered():
+        with ledger.together():
+            ledger.write_fact("a", "1")
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+        assert ledger.read_fact("a") == "1"
+    assert seen_by_others(path, "a") == "1"
     ledger.close()
 
 
