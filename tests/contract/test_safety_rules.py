@@ -435,6 +435,23 @@ async def test_rule_4_a_failed_identifier_protects_its_own_and_no_other_blueprin
         assert team("idle") not in world.present()
 
 
+async def test_rule_4_a_failed_identifier_protects_nothing_that_a_filter_leaves_out(kind: PassKind | None) -> None:
+    """Of a kind that is read twice, what one read no longer shows is gone there, however the other one fails."""
+    flawed = FLAWED["identifier"]["port"]["entity"]["mappings"]["identifier"]
+    services = {"filter": ["spec.type=service"]}
+    twice = mapping(
+        resource("Component", "service", identifier=flawed),
+        resource("Component", "other", identifier=flawed, selector=services),
+    )
+    async with serve_world(sources(), kind=kind) as world:
+        await settle(world, twice, blueprint("service"), blueprint("other"))
+        world.catalog.update(ref("component", "c1"), lambda one: one["spec"].update(flawed=True, type="website"))
+        outcome = await world.sync()
+        assert outcome.exit is Exit.UNWRITTEN
+        assert service("c1") in world.present()
+        assert ("other", ref("component", "c1")) not in world.present()
+
+
 async def test_rule_4_where_nobody_remembers_a_failed_identifier_protects_all_that_it_may_have_named() -> None:
     async with serve_world(sources()) as world:
         await settle(world, mapping(FLAWED["identifier"], BOTH["resources"][1]))
@@ -694,6 +711,7 @@ async def test_rule_8_expressions_see_no_environment(expression: str, monkeypatc
 
 
 QUICK = Limits(cpu_seconds=0.4)
+ENDLESS_SECONDS = 30
 
 
 def odd_title(expression: str) -> Config:
@@ -732,7 +750,7 @@ async def test_rule_8_an_endless_loop_is_stopped_and_named_and_all_others_are_wr
     async with serve_world([component(f"c{number}") for number in range(40)]) as world:
         world.limits = QUICK
         world.install(odd_title("last(range(1e12))"), blueprints=[SERVICE])
-        outcome = await asyncio.wait_for(world.sync(), 30)
+        outcome = await asyncio.wait_for(world.sync(), ENDLESS_SECONDS)
         held = world.snapshot()
         assert len(held) == 40
         assert sum(one["title"] is not None for one in held.values()) == 39
@@ -746,7 +764,7 @@ async def test_rule_8_an_endless_loop_in_a_selector_protects_what_the_entity_sta
         world.limits = QUICK
         endless = 'if .metadata.name == "c3" then (def f: f; f) else true end'
         world.install(mapping(resource("Component", "service", query=endless), BOTH["resources"][1]))
-        outcome = await asyncio.wait_for(world.sync(), 30)
+        outcome = await asyncio.wait_for(world.sync(), ENDLESS_SECONDS)
         assert outcome.exit is Exit.UNWRITTEN
         assert service("c3") in world.present()
         assert [(problem.ref, problem.field) for problem in outcome.plan.problems] == [

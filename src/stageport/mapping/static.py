@@ -1,6 +1,7 @@
 """What can be known of a mapping document without running it."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stageport.mapping.document import MappingDocument, Resource, SearchQuery, Unset, parse_mapping
@@ -48,7 +49,16 @@ def resources_of(document: MappingDocument, kind: str) -> list[Resource]:
 
 def blueprints_of(document: MappingDocument, kind: str) -> frozenset[str] | None:
     """Return the blueprints that a kind's resources write to, None when not all of them are known beforehand."""
-    names = [static_blueprint(resource) for resource in resources_of(document, kind)]
+    return _blueprints(resources_of(document, kind))
+
+
+def blueprints_read(document: MappingDocument, read: Read) -> frozenset[str] | None:
+    """Return the blueprints that what one read shows is written to, None when not all are known beforehand."""
+    return _blueprints(document.resources[index] for index in read.resources)
+
+
+def _blueprints(resources: Iterable[Resource]) -> frozenset[str] | None:
+    names = [static_blueprint(resource) for resource in resources]
     return None if None in names else frozenset(name for name in names if name is not None)
 
 

@@ -8,7 +8,14 @@ inventory of the kinds.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 
-from stageport.mapping.static import Read, blueprints_of, probe_document, reads_of, searched_blueprints
+from stageport.mapping.static import (
+    Read,
+    blueprints_of,
+    blueprints_read,
+    probe_document,
+    reads_of,
+    searched_blueprints,
+)
 from stageport.model.changes import Change
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import SourceError
@@ -63,7 +70,7 @@ class Conclusion:
         if stale and not self._findings.failures and self._owned:
             await self._look_for_unknown_sources(stale)
             stale = self._stale(lost)
-        protected = await self._protected(stale)
+        protected = await self._protected(stale, lost)
         verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
         if verdict.deletes and not self._owned:
             stale = await self._still_ours(stale, doomed=verdict.deletes)
@@ -179,15 +186,15 @@ class Conclusion:
         wanters = self._ledger.wanters_of(keys)
         return [key for key in keys if all(want.ref in gone for want in wanters.get(key, ()))]
 
-    async def _protected(self, stale: Sequence[TargetKey]) -> Callable[[TargetKey], bool]:
+    async def _protected(self, stale: Sequence[TargetKey], lost: Sequence[SourceRef]) -> Callable[[TargetKey], bool]:
         """Return what tells whether a source entity whose mapping failed may stand for a target entity (rule 4)."""
         if not stale or self._findings.failures:
             return lambda _: False
-        failed = self._findings.failed | set(map(self._names.ref, self._ledger.failed_sources()))
+        failed = {*self._findings.failed, *self._ledger.failed_sources()}.difference(lost)
         if not failed:
             return lambda _: False
         try:
-            return await protect_failed(self._around, self._ground, failed)
+            return await protect_failed(self._around, self._ground, self._names, failed)
         except SourceError as error:
             self._findings.note_failure("*", error)
             return lambda _: False
@@ -227,33 +234,28 @@ def read_hinted_deletes(ledger: Ledger) -> int:
 
 
 async def protect_failed(
-    around: Surroundings, ground: Ground, failed: Collection[SourceRef]
+    around: Surroundings, ground: Ground, names: LedgerNames, failed: Collection[SourceRef]
 ) -> Callable[[TargetKey], bool]:
     """Return a test that tells whether a stale target entity may belong to a source entity whose mapping failed.
 
-    The source entities are mapped once more with nothing but identifier and blueprint.
+    ``failed`` are names in the ledger: where a kind is read several times, only the resources of that read count. The
+    source entities are mapped once more with nothing but identifier and blueprint.
     """
     keys: set[TargetKey] = set()
     blueprints: set[str] = set()
     everything = False
     async with around.start_mapper(probe_document(ground.document)) as probe:
-        for kind, sources in _by_kind(await read_refs(around, failed)).items():
-            for one in await probe.map_page(kind, sources):
+        for (_, read), group in names.by_place(failed).items():
+            sources = await read_refs(around, map(names.ref, group))
+            for one in await probe.map_page(read.kind, sources, resources=read.resources):
                 keys.update(target.key for target in one.targets if target.key)
                 if _tells_targets(one):
                     continue
                 # Nobody can say which target entities this one stands for: keep all it could have written.
-                written = blueprints_of(ground.document, kind)
+                written = blueprints_read(ground.document, read)
                 everything = everything or written is None
                 blueprints |= written or frozenset()
     return lambda key: everything or key in keys or key.blueprint in blueprints
-
-
-def _by_kind(sources: Iterable[SourceEntity]) -> dict[str, list[SourceEntity]]:
-    groups: dict[str, list[SourceEntity]] = {}
-    for source in sources:
-        groups.setdefault(source.ref.partition(":")[0], []).append(source)
-    return groups
 
 
 def _tells_targets(one: MappedSource) -> bool:

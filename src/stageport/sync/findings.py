@@ -18,10 +18,11 @@ class Findings:
     """What a pass has learned so far. A ``narrowed`` pass looks at a few source entities only.
 
     ``read_by_kind`` counts source entities by lower-cased kind, ``skipped`` those that were not mapped because
-    nothing of them changed. ``failed`` are source entities whose mapping failed. ``spared`` are target entities that
-    a search query found more than one of: nobody knows which was meant, so none is stale. ``counted`` are source
-    entities that were counted and not looked at; ``released`` are target entities that some source entity no longer
-    wants and no other does. ``unsure`` are refs whose filters may not know yet of a change.
+    nothing of them changed. ``failed`` are source entities whose mapping failed, by their names in the ledger.
+    ``spared`` are target entities that a search query found more than one of: nobody knows which was meant, so none is
+    stale. ``counted`` are source entities that were counted and not looked at; ``released`` are target entities that
+    some source entity no longer wants and no other does. ``unsure`` are refs whose filters may not know yet of a
+    change.
     """
 
     listener: Listener
@@ -59,13 +60,13 @@ class Findings:
         self.errors.append(error)
         self.failures.append(SourceFailure(kind, error.message, error.hint))
 
-    def note_mapped(self, mapped: Sequence[MappedSource]) -> None:
-        """Count what the mapping made of a page, and tell of every problem."""
+    def note_mapped(self, mapped: Sequence[MappedSource]) -> set[SourceRef]:
+        """Count what the mapping made of a page, tell of every problem, and return whose mapping failed."""
         nameless = any(_is_nameless(problem) for one in mapped for problem in one.problems)
-        errors = 0
+        errors, failed = 0, set[SourceRef]()
         for one in mapped:
             if one.errors or (one.dropped and nameless):
-                self.failed.add(one.ref)
+                failed.add(one.ref)
                 errors += one.errors or one.dropped
             for problem in one.problems:
                 self._note_problem(problem)
@@ -77,6 +78,7 @@ class Findings:
             dropped=old.dropped + sum(one.dropped for one in mapped),
             errors=old.errors + errors,
         )
+        return failed
 
     def _note_problem(self, problem: FieldProblem) -> None:
         self.problem_count += 1

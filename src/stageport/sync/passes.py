@@ -149,8 +149,9 @@ async def _conduct(
     finally:
         await writer.stop()
     if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds:
-        ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
+        # In this order: after a crash in between, the next pass is a verify again.
         ledger.write_fact(VERIFIED_AT, now)
+        ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
     return Conducted(plan, writer.applied, findings.examples, frozenset(findings.unsure))
 
 

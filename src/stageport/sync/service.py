@@ -253,10 +253,16 @@ def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions
     elif asked is not None:
         kind = asked
     else:
-        age = options.now() - datetime.fromisoformat(ledger.read_fact(VERIFIED_AT))
-        # A verify in the future was stamped by a clock that went wrong: do not wait until it is right again.
-        kind = PassKind.RESYNC if timedelta(0) <= age < VERIFY_EVERY else PassKind.VERIFY
+        kind = PassKind.RESYNC if _is_recent(ledger.read_fact(VERIFIED_AT), now=options.now()) else PassKind.VERIFY
     return Scope(kind, options.release_deletes, options.kinds, options.hints if kind is PassKind.HINTED else ())
+
+
+def _is_recent(stamp: str, *, now: datetime) -> bool:
+    """Tell whether a time was less than a day ago; one in the future comes from a clock that went wrong."""
+    try:
+        return timedelta(0) <= now - datetime.fromisoformat(stamp) < VERIFY_EVERY
+    except ValueError:
+        return False
 
 
 def settle_exit(plan: Plan, applied: Applied) -> Exit:

@@ -109,7 +109,8 @@ class Weigher:
     ) -> None:
         number, read = place
         mapped = await self._mapper.map_page(read.kind, sources, resources=read.resources)
-        self._findings.note_mapped(mapped)
+        failing = self._findings.note_mapped(mapped)
+        self._findings.failed.update(self._names.name(ref, number) for ref in failing)
         targets = sum(len(one.targets) for one in mapped)
         self._around.listener(PageMapped(read.kind, len(sources), targets))
         named = await self._name(mapped)
@@ -118,7 +119,7 @@ class Weigher:
         entries = []
         for one in mapped:
             source, name = by_ref[one.ref], self._names.name(one.ref, number)
-            failed = one.ref in self._findings.failed
+            failed = name in self._findings.failed
             record = SourceRecord(name, source.uid, source.etag, digests[one.ref], failed)
             wants = self._wants(name, named[one.ref], number, bodies)
             entries.append((record, [*wants, *self._protecting(name, wants)] if failed else wants))

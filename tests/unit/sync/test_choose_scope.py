@@ -14,12 +14,12 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DOCUMENT = parse_mapping(default_mapping())
 
 
-def choose(*, verified: datetime | None, asked: PassKind | None = None) -> PassKind:
+def choose(*, verified: datetime | str | None, asked: PassKind | None = None) -> PassKind:
     ledger = SqliteLedger.in_memory()
     try:
         if verified is not None:
             ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(DOCUMENT).hex())
-            ledger.write_fact(VERIFIED_AT, verified.isoformat())
+            ledger.write_fact(VERIFIED_AT, verified if isinstance(verified, str) else verified.isoformat())
         return choose_scope(ledger, DOCUMENT, PassOptions(kind=asked, now=lambda: NOW)).kind
     finally:
         ledger.close()
@@ -47,3 +47,8 @@ def test_one_that_was_gives_what_is_asked_for(asked: PassKind) -> None:
 )
 def test_once_a_day_everything_is_compared(age: timedelta, kind: PassKind) -> None:
     assert choose(verified=NOW - age) is kind
+
+
+@pytest.mark.parametrize("stamp", ["", "yesterday"])
+def test_a_verify_of_which_nobody_knows_when_it_was_does_not_count(stamp: str) -> None:
+    assert choose(verified=stamp) is PassKind.VERIFY
