@@ -129,6 +129,8 @@ class Past:
 
     stood_for: dict[str, set[Key]] = field(default_factory=dict)
     """Every target entity that a source entity ever stood for."""
+    related_to: dict[str, set[Key]] = field(default_factory=dict)
+    """Every target entity that a source entity's ever related to."""
     kind_of: dict[Key, set[str]] = field(default_factory=dict)
     """The kinds that a target entity ever came from."""
     drifted: bool = False
@@ -274,9 +276,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(what=st.sampled_from(sorted(CHANGES)), data=st.data())
     def change_mapping(self, what: str, data: st.DataObject) -> None:
         self._step()
-        self._remember()
-        self.shape = replace(self.shape, **{what: data.draw(CHANGES[what])})
-        self.lives.remap(self.shape.config())
+        self._reshape(**{what: data.draw(CHANGES[what])})
 
     # Passes
 
@@ -305,6 +305,95 @@ class Convergence(RuleBasedStateMachine):
     def lose_ledger(self) -> None:
         self._step()
         self.lives.lose_ledger()
+
+    # What the rules of safety are there for
+
+    @rule(kind=KINDS, only=st.sampled_from(["component", "roup"]), read=st.integers(0, 3), lost=st.booleans())
+    def read_incompletely(self, kind: PassKind | None, only: str, read: int, lost: bool) -> None:
+        """Rule 1: a kind cannot be read to its end, and perhaps nobody remembers what was there."""
+        self._step()
+        if lost:
+            self.lives.lose_ledger()
+        broken = Fault(kind=FaultKind.STATUS, status=500, body="{}", path=f"by-query.*{only}", skip=read)
+        ran = self._sync(kind=kind, release=True, page_size=1, mishap=Mishap("faults", faults=(("source", broken),)))
+        assert ran.went_through or not ran.deleted, "something was deleted after an incomplete read"
+
+    @rule(kind=KINDS, emptied=st.sampled_from(["everything", "component", "group"]))
+    def empty_suddenly(self, kind: PassKind | None, emptied: str) -> None:
+        """Rule 2: everything, or all of a kind, is gone, or a token is not allowed to see it."""
+        self._step()
+        self._reshape(threshold=1.0)
+        self._sync(kind=None, release=True)
+        if emptied == "everything":
+            ran = self._sync(kind=kind, mishap=Mishap("blind"))
+            assert not ran.deleted, "something was deleted that the token is not allowed to see"
+        for ref in self.catalog.refs():
+            if ref.startswith(f"{emptied}:"):
+                self.catalog.delete(ref)
+        self._sync(kind=kind)
+
+    @rule(kind=KINDS, name=st.sampled_from(COMPONENTS), spec=SPECS)
+    def take_over_and_delete(self, kind: PassKind | None, name: str, spec: dict[str, Any]) -> None:
+        """Rule 3: somebody else has taken over what we made, and now its source goes."""
+        self._step()
+        self.catalog.put(self._component(name, spec))
+        self._sync(kind=None, release=True)
+        ref = f"component:default/{name}"
+        for key in self._wanted().origins.get(ref, ()):
+            if key in self.lives.world.held():
+                self.lives.world.write_as(FOREIGN, key[0], {"identifier": key[1]})
+        self.catalog.delete(ref)
+        self._sync(kind=kind, release=True)
+
+    @rule(kind=KINDS, left=st.sampled_from(COMPONENTS))
+    def lose_most(self, kind: PassKind | None, left: str) -> None:
+        """Rule 3: more of ours goes than the threshold allows at once."""
+        self._step()
+        self._reshape(threshold=0.4, identifier="ref", component=True)
+        for name in COMPONENTS:
+            self.catalog.put(self._component(name, {"type": "service", "lifecycle": "a", "owner": "g0"}))
+        self._sync(kind=None, release=True)
+        for name in COMPONENTS:
+            if name != left:
+                self.catalog.delete(f"component:default/{name}")
+        self._sync(kind=kind)
+
+    @rule(kind=KINDS, broken=st.sampled_from(["selector", "identifier"]), name=st.sampled_from(COMPONENTS))
+    def break_the_mapping_of(self, kind: PassKind | None, broken: str, name: str) -> None:
+        """Rule 4: what a source entity stood for can no longer be told."""
+        self._step()
+        ref = f"component:default/{name}"
+        if ref in self.catalog:
+            self._sync(kind=None, release=True)
+            self.catalog.update(ref, lambda one: one["spec"].update(broken=broken))
+            self._sync(kind=kind, release=True)
+
+    @rule(kind=KINDS, page_size=st.sampled_from([1, 2]))
+    def recreate_while_it_is_read(self, kind: PassKind | None, page_size: int) -> None:
+        """Rule 5: a scan by cursor misses an entity that is recreated before the cursor came to it."""
+        self._step()
+        self._sync(kind=None, release=True)
+        self._sync(kind=kind, release=True, page_size=page_size, mishap=Mishap("recreated"))
+
+    @rule(kind=KINDS, name=st.sampled_from(GROUPS), spec=SPECS)
+    def delete_an_owner(self, kind: PassKind | None, name: str, spec: dict[str, Any]) -> None:
+        """Rule 6: what goes is still related to."""
+        self._step()
+        self._reshape(group=True, component=True, owner=True)
+        self.catalog.put(group(name))
+        self.catalog.put(self._component("c0", {**spec, "owner": name}))
+        self._sync(kind=None, release=True)
+        self.catalog.delete(f"group:default/{name}")
+        self._sync(kind=kind, release=True)
+
+    @rule(fuse=st.integers(20, 90), stops=st.booleans(), kind=KINDS, spec=SPECS)
+    def crash_in_the_middle(self, fuse: int, stops: bool, kind: PassKind | None, spec: dict[str, Any]) -> None:
+        """Rule 7: a pass ends anywhere, and the next one goes on."""
+        self._step()
+        self._sync(kind=None, release=True)
+        for name in COMPONENTS[:3]:
+            self.catalog.put(self._component(name, spec))
+        self._sync(kind=kind, release=True, mishap=Mishap("stop" if stops else "crash", fuse=fuse))
 
     # What must hold
 
@@ -396,12 +485,21 @@ class Convergence(RuleBasedStateMachine):
                 continue
             if key[0] in wanted.claimed_blueprints:
                 continue
-            # What a source entity with a failing mapping relates to is known only to the ledger, if that.
             required = any(key in _held_ends(one) for fork, one in held.items() if fork[0] == "fork")
-            failed_ends = wanted.claims and any(key in _held_ends(held[one]) for one in claimed if one in held)
+            # What a source entity with a failing mapping relates to is known only to the ledger, if that, and to Port.
+            failed_ends = any(key in self.past.related_to.get(ref, ()) for ref in wanted.claims)
+            failed_ends = failed_ends or any(key in _held_ends(held[one]) for one in claimed if one in held)
             assert key in wanted.ends or failed_ends or required, f"{key} is left over"
 
     # Words
+
+    def _reshape(self, **changes: Any) -> None:
+        """Edit the mapping at Port."""
+        changed = replace(self.shape, **changes)
+        if changed != self.shape:
+            self._remember()
+            self.shape = changed
+            self.lives.remap(changed.config())
 
     @property
     def catalog(self) -> Any:
@@ -415,6 +513,8 @@ class Convergence(RuleBasedStateMachine):
 
     def _remember(self) -> None:
         wanted = self._wanted()
+        for ref, ends in wanted.ends_of.items():
+            self.past.related_to.setdefault(ref, set()).update(ends)
         for origins in (wanted.origins, wanted.claims):
             for ref, keys in origins.items():
                 self.past.stood_for.setdefault(ref, set()).update(keys)

@@ -209,6 +209,10 @@ class Lives:
             ran.error = error
         except Crash:
             pass
+        except asyncio.CancelledError:
+            # Stopped while it reported its end: there is no outcome, and nothing is wrong.
+            if not fuse.task.cancelled():
+                raise
         except BaseExceptionGroup as group:
             if group.split(Crash)[1] is not None:
                 raise

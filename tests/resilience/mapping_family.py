@@ -44,7 +44,7 @@ class Wanted:
     """What Port should hold.
 
     ``claims`` are what entities with a failing mapping may stand for, by ref, ``ends`` what anybody relates to, even
-    where somebody else's word counts. ``origins`` tells by ref who wants what.
+    where somebody else's word counts. ``origins`` tells by ref who wants what, ``ends_of`` what each relates to.
     """
 
     bodies: dict[Key, Body] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class Wanted:
     claimed_blueprints: set[str] = field(default_factory=set)
     ends: set[Key] = field(default_factory=set)
     origins: dict[str, set[Key]] = field(default_factory=dict)
+    ends_of: dict[str, set[Key]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,9 @@ class Shape:
             for key, (index, bodies) in latest.items():
                 wants.setdefault(key, []).append(((number, index), ref, _fold(bodies, self.merge)))
                 found.origins.setdefault(ref, set()).add(key)
-                found.ends.update(end for body in bodies for end in _ends(body))
+                ends = {end for body in bodies for end in _ends(body)}
+                found.ends.update(ends)
+                found.ends_of.setdefault(ref, set()).update(ends)
 
     def _named(self, entity: Entity) -> list[list[tuple[Key, Body]]]:
         """Return what each read of the mapping makes of an entity, in order, whatever its selector says."""

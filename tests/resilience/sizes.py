@@ -10,6 +10,8 @@ def size(name: str, usual: int) -> int:
 
 SEQUENCES = size("SEQUENCES", 2_000)
 """Sequences of what may happen to the two catalogs, over all parts of the convergence test."""
+SEQUENCES_WITHOUT_RULE = size("SEQUENCES_WITHOUT_RULE", 2_000)
+"""After so many at most a rule that is switched off must have been noticed; most are after some dozens."""
 KILLS = size("KILLS", 20)
 """SIGKILLs in all, over as many first syncs as that takes."""
 STOPS = size("STOPS", 4)

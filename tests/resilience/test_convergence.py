@@ -38,14 +38,19 @@ BEHAVIOURS = {"port": Behaviour(), "another port": OTHERWISE}
 @pytest.mark.parametrize("behaviour", BEHAVIOURS.values(), ids=list(BEHAVIOURS))
 @pytest.mark.parametrize("part", PARTS)
 def test_both_sides_agree_after_whatever_happened(behaviour: Behaviour, part: int) -> None:
+    run_sequences(behaviour, count=SEQUENCES // len(PARTS) // len(BEHAVIOURS), beginning=SEED + part)
+
+
+def run_sequences(behaviour: Behaviour | None = None, *, count: int, beginning: int) -> None:
+    """Run so many sequences; the first that goes wrong is run once more, and told."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         lives = runner.run(stack.enter_async_context(serve_lives(behaviour)))
         try:
             run_state_machine_as_test(
-                seed(SEED + part)(lambda: Convergence(lives, runner.run)),
+                seed(beginning)(lambda: Convergence(lives, runner.run)),
                 settings=settings(
-                    max_examples=SEQUENCES // len(PARTS) // len(BEHAVIOURS),
+                    max_examples=count,
                     stateful_step_count=STEPS,
                     deadline=None,
                     database=None,
