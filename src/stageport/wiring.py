@@ -29,6 +29,7 @@ from stageport.settings import Settings, backstage_access, port_access, secrets_
 from stageport.settings.listeners import KafkaListener, WebhookListener
 from stageport.settings.model import ResourcesOrigin, TlsSettings
 from stageport.sync.lazy import lazily
+from stageport.sync.seams import ChangeLog
 from stageport.sync.service import PassOptions
 from stageport.sync.surroundings import MapperFactory, Surroundings
 from stageport.telemetry.redaction import Redactor
@@ -115,6 +116,23 @@ def open_integration(session: PortSession, settings: Settings) -> PortIntegratio
     )
 
 
+def open_change_log(integration: PortIntegration, settings: Settings, listener: Listener) -> ChangeLog | None:
+    """Return Port's change log where the event listener is KAFKA."""
+    chosen = settings.event_listener
+    if not isinstance(chosen, KafkaListener):
+        return None
+    from stageport.port.changelog import KafkaChangeLog, KafkaOptions
+
+    options = KafkaOptions(
+        brokers=chosen.brokers,
+        security_protocol=chosen.security_protocol,
+        mechanism=chosen.authentication_mechanism,
+        is_secured=chosen.kafka_security_enabled,
+        poll_seconds=chosen.consumer_poll_timeout,
+    )
+    return KafkaChangeLog(integration, options, listener=listener)
+
+
 def changelog_destination(settings: Settings) -> Json:
     """Return how Port is to tell us of resync requests; ``{}`` when we ask for them ourselves."""
     listener = settings.event_listener
@@ -148,16 +166,18 @@ async def open_surroundings(
     async with AsyncExitStack() as stack:
         source = await stack.enter_async_context(open_backstage(settings, listener, policy=policy))
         session = await stack.enter_async_context(open_port(settings, listener, policy=policy))
+        integration = open_integration(session, settings)
         yield Surroundings(
             source=source,
             target=PortCatalog(session),
             blueprints=PortBlueprints(session),
-            integration=open_integration(session, settings),
+            integration=integration,
             start_mapper=mapper_factory(settings, listener),
             ledger=stack.enter_context(closing(find_ledger(settings, listener, writes=writes))),
             listener=listener,
             start_single=lambda document: WorkerPool(document, workers=1, listener=listener),
             redact=Redactor(secrets_of(settings)).text,
+            change_log=open_change_log(integration, settings, listener),
         )
 
 

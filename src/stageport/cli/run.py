@@ -12,8 +12,8 @@ def run(
     """Keep Port in step with Backstage for as long as the process lives.
 
     Acts by the event listener of the settings, as Port's own integration does: POLLING (Port's Resync button and edits
-    of the mapping), WEBHOOK, ONCE. Beside it, changes in Backstage are looked for every few seconds. SIGTERM ends it
-    in good order, SIGHUP reads the settings again.
+    of the mapping), KAFKA (its change log), WEBHOOK, ONCE. Beside it, changes in Backstage are looked for every few
+    seconds. SIGTERM ends it in good order, SIGHUP reads the settings again.
     """
     from stageport.cli.serving import serve_by_settings
 

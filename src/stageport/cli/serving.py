@@ -25,6 +25,7 @@ from stageport.settings.listeners import (
     WebhooksOnlyListener,
 )
 from stageport.sync.always import Always, Rhythm, Trigger
+from stageport.sync.changelog import follow
 from stageport.sync.polling import poll
 from stageport.sync.surroundings import Surroundings
 from stageport.telemetry.metrics import Metrics
@@ -48,10 +49,9 @@ def serve_by_settings(given: Mapping[str, object], *, config: Path | None) -> in
         show_outcome(outcome, output="text")
         return Exit(outcome.exit)
     if isinstance(listener, KafkaListener):
-        raise SettingsError(
-            "The event listener KAFKA is not available yet.",
-            hint="Set OCEAN__EVENT_LISTENER__TYPE=POLLING: Port's Resync button and edits of the mapping work with it.",
-        )
+        from stageport.port.changelog import demand_kafka_library
+
+        demand_kafka_library()
     run_until_stopped(_serve_and_reload(loaded, given, config=config))
     return Exit.OK
 
@@ -87,7 +87,14 @@ async def _serve(settings: Settings) -> None:
     metrics = Metrics(version=version("stageport"))
     async with open_surroundings(settings, fan_out(start_logs(settings), metrics)) as around:
         options, rhythm = pass_options(settings), rhythm_of(settings)
-        always = Always(around, options, rhythm, triggers=triggers_of(settings, around), hints=work_of(around))
+        always = Always(
+            around,
+            options,
+            rhythm,
+            triggers=triggers_of(settings, around),
+            hints=work_of(around),
+            is_elected=around.change_log is not None,
+        )
         web = serve_web(
             ServiceWatch(always),
             host=settings.http_host,
@@ -131,4 +138,6 @@ def triggers_of(settings: Settings, around: Surroundings) -> list[Trigger]:
     chosen = settings.event_listener
     if isinstance(chosen, PollingListener) and chosen.should_resync:
         return [lambda always: poll(always, around.integration, interval=chosen.interval, sleep=asyncio.sleep)]
+    if (log := around.change_log) is not None:
+        return [lambda always: follow(always, log)]
     return []

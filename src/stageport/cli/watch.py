@@ -29,7 +29,8 @@ class ServiceWatch:
     def status(self) -> Json:
         """Say what the service is doing and how the last passes went."""
         standing = dataclasses.asdict(self._always.standing)
-        return {**standing, "waiting": self._always.asks.waiting, "hints": self._hints()}
+        doing = {"doing": "standing by"} if self._always.duty.stands_by else {}
+        return {**standing, **doing, "waiting": self._always.asks.waiting, "hints": self._hints()}
 
     def _hints(self) -> Json:
         """Say how many refs wait to be looked at, and for how long the oldest has."""

@@ -139,6 +139,13 @@ class HintsSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyChanged:
+    """This instance works, or stands by for another one."""
+
+    works: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something a person would want to read, in words; ``level`` is ``info`` or ``warning``."""
 
@@ -162,6 +169,7 @@ Event = (
     | HintRefused
     | HintsWaiting
     | HintsSettled
+    | DutyChanged
     | Noticed
 )
 Listener = Callable[[Event], None]

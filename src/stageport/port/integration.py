@@ -12,6 +12,7 @@ from stageport.model.entities import Json
 from stageport.port.answers import decode_answer
 from stageport.port.batches import LARGEST_BODY
 from stageport.port.examples import mask_secrets
+from stageport.port.identity import IntegrationIdentity
 from stageport.port.paths import integration_path
 from stageport.port.session import PortSession
 
@@ -26,12 +27,31 @@ class _ResyncRequest(msgspec.Struct):
     request: dict[str, Json] | None = None
 
 
+class KafkaCredentials(msgspec.Struct, frozen=True):
+    """What Port gives out for its Kafka; ``brokers`` may be missing, a list, or separated by commas."""
+
+    username: str
+    password: str
+    brokers: tuple[str, ...] | str = ()
+
+    def __post_init__(self) -> None:
+        """Make brokers a tuple."""
+        if isinstance(self.brokers, str):
+            parts = tuple(part.strip() for part in self.brokers.split(",") if part.strip())
+            msgspec.structs.force_setattr(self, "brokers", parts)
+
+
+class _KafkaAnswer(msgspec.Struct):
+    credentials: KafkaCredentials | None = None
+
+
 class _Organization(msgspec.Struct):
     organization: dict[str, Json]
 
 
 _records = msgspec.json.Decoder(_Record)
 _resync_requests = msgspec.json.Decoder(_ResyncRequest)
+_kafka_answers = msgspec.json.Decoder(_KafkaAnswer)
 _organizations = msgspec.json.Decoder(_Organization)
 
 
@@ -132,6 +152,21 @@ class PortIntegration:
         if not response.ok:
             raise self._session.explain(response, doing=doing)
         return decode_answer(_organizations, response, doing=doing).organization
+
+    async def read_kafka_credentials(self) -> KafkaCredentials | None:
+        """Return what is needed to read Port's Kafka, None where the account has no access to it."""
+        doing = "asking for Kafka credentials"
+        response = await self._session.call("GET", "/v1/kafka-credentials")
+        if response.status == 404:
+            return None
+        if not response.ok:
+            raise self._session.explain(response, doing=doing)
+        return decode_answer(_kafka_answers, response, doing=doing).credentials
+
+    @property
+    def identity(self) -> IntegrationIdentity:
+        """Who the integration is."""
+        return self._session.identity
 
     def _read_record(self, response: Response, *, doing: str) -> Json:
         if not response.ok:

@@ -16,6 +16,7 @@ from stageport.model.events import LedgerMeasured, Noticed
 from stageport.model.exits import Exit
 from stageport.plan.plan import RELEASABLE
 from stageport.sync.asks import Asks
+from stageport.sync.duty import Duty
 from stageport.sync.hints import HintWork
 from stageport.sync.lazy import lazily
 from stageport.sync.passes import PassKind
@@ -68,7 +69,10 @@ class Standing:
 
 
 class Always:
-    """Runs passes for ever."""
+    """Runs passes for ever.
+
+    ``is_elected``: a trigger says whether this instance works or stands by, and nothing begins before it does.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class Always:
         *,
         triggers: Sequence[Trigger] = (),
         hints: HintWork | None = None,
+        is_elected: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -86,6 +91,7 @@ class Always:
         self._warm = WarmMapper(around.start_single or around.start_mapper)
         self._missed = 0
         self.asks = Asks()
+        self.duty = Duty(around.listener, waits=is_elected)
         self.standing = Standing(last_tick=clock())
         self.ground: Ground | None = None
         self._options = options
@@ -158,7 +164,7 @@ class Always:
 
     async def _work(self) -> None:
         while True:
-            kind, reason = await self.asks.take()
+            kind, reason = await self._take()
             started = self._clock()
             try:
                 outcome = await self._run(kind, reason)
@@ -172,6 +178,15 @@ class Always:
             else:
                 self._note_success(outcome, seconds=self._clock() - started)
             self.look_for_hints()
+
+    async def _take(self) -> tuple[PassKind, str]:
+        """Take what is asked for, once it is this instance that works."""
+        while True:
+            await self.duty.wait()
+            kind, reason = await self.asks.take()
+            if self.duty.is_on:
+                return kind, reason
+            self.asks.ask(kind, reason)
 
     async def _run(self, kind: PassKind, reason: str) -> Outcome:
         self.standing.doing = f"{kind.value}: {reason}"

@@ -156,6 +156,31 @@ class IntegrationStore(Protocol):
         ...
 
 
+class ChangeLogHearer(Protocol):
+    """Who is told of what the change log says."""
+
+    async def accept(self, reason: str) -> None:
+        """Take a request for a resync; when this returns it will not be told again."""
+        ...
+
+    async def note_duty(self, *, works: bool) -> None:
+        """Take note of whether this instance works, or stands by for another one."""
+        ...
+
+
+class ChangeLog(Protocol):
+    """Port's change log."""
+
+    async def follow(self, hearer: ChangeLogHearer) -> None:
+        """Tell of every request until cancelled.
+
+        Raises:
+            SettingsError: this account has none.
+            TargetError: it cannot be followed now.
+        """
+        ...
+
+
 class RunHistory(Protocol):
     """The latest passes, as people are to be told of them."""
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from stageport.mapping.document import MappingDocument
 from stageport.model.blueprints import Blueprint
 from stageport.model.events import Listener
-from stageport.sync.seams import BlueprintStore, IntegrationStore, Ledger, Mapper, SourceCatalog, TargetCatalog
+from stageport.sync.seams import (
+    BlueprintStore,
+    ChangeLog,
+    IntegrationStore,
+    Ledger,
+    Mapper,
+    SourceCatalog,
+    TargetCatalog,
+)
 
 MapperFactory = Callable[[MappingDocument], AbstractAsyncContextManager[Mapper]]
 """Starts the processes that run a mapping document, and stops them on exit."""
@@ -30,6 +38,8 @@ class Surroundings:
     redact: Callable[[str], str] = str
     """Hides the secrets among the settings in a text; what is kept goes through it."""
     start_single: MapperFactory | None = None
+    change_log: ChangeLog | None = None
+    """Port's change log, where the event listener is KAFKA."""
 
 
 @dataclass(frozen=True, slots=True)

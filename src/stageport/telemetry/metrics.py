@@ -16,6 +16,7 @@ from stageport.model.changes import Operation
 from stageport.model.events import (
     ChangeApplied,
     ChangeRefused,
+    DutyChanged,
     Event,
     FieldFailed,
     HintRefused,
@@ -98,8 +99,8 @@ class Metrics:
                 self._note_wait(event)
             case WorkerReplaced():
                 self._replaced.inc()
-            case LedgerMeasured(size):
-                self._ledger.set(size)
+            case LedgerMeasured() | DutyChanged():
+                self._note_state(event)
             case HintsTaken() | HintRefused() | HintsWaiting() | HintsSettled():
                 self._note_hints(event)
             case _:
@@ -118,6 +119,12 @@ class Metrics:
     def render(self) -> bytes:
         """Return everything in the text format; its type is ``CONTENT_TYPE``."""
         return generate_latest(_WithoutCreated(self._registry))
+
+    def _note_state(self, event: LedgerMeasured | DutyChanged) -> None:
+        if isinstance(event, LedgerMeasured):
+            self._ledger.set(event.size)
+        else:
+            self._standby.set(0 if event.works else 1)
 
     def _note_end(self, ended: PassEnded) -> None:
         self._passes.labels(ended.kind, ended.state).inc()
@@ -236,6 +243,7 @@ class Metrics:
             "stageport_retry_waits_total", "Requests sent again because no good answer came.", "side"
         )
         self._ledger = self._gauge("stageport_ledger_bytes", "Size of the ledger.")
+        self._standby = self._gauge("stageport_standby", "1 while another instance works and this one stands by.")
         self._replaced = self._counter(
             "stageport_worker_restarts_total", "Mapping processes that died or had to be stopped, and were replaced."
         )
