@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test check lint types layers unit e2e deploy-check bench bench-check promtool lock clean
+.PHONY: help demo dev test check lint types layers unit e2e deploy-check manifests bench bench-check promtool lock clean
 
 help: ## List the jobs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,9 @@ $(DEPLOY)/.image: $(DEPLOY)/.tools $(VENV)/.dev deploy/container/install.sh pypr
 
 deploy-check: $(VENV)/.dev $(DEPLOY)/.tools $(DEPLOY)/.image ## Check the container, the chart, the manifests, the CI templates and the pages
 	$(BIN)/python -m pytest tests/deploy -q -n 2 --timeout 120
+
+manifests: $(DEPLOY)/.tools ## Render deploy/manifests from the chart again
+	$(DEPLOY)/tools/bin/python deploy/manifests/render.py $(DEPLOY)/tools/bin/helm4
 
 lock: ## Lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url requirements/build.in -o requirements/build.txt
