@@ -43,6 +43,16 @@ class BlueprintPlan:
     mismatches: tuple[Mismatch, ...] = ()
 
     @property
+    def relation_patches(self) -> tuple[tuple[str, Json], ...]:
+        """The patches that add relations: they need nothing but the blueprints."""
+        return tuple(step for step in self.patches if "relations" in step[1])
+
+    @property
+    def computed_patches(self) -> tuple[tuple[str, Json], ...]:
+        """The patches that add what may be computed over the relations of other blueprints."""
+        return tuple(step for step in self.patches if "relations" not in step[1])
+
+    @property
     def is_empty(self) -> bool:
         """Tell whether there is nothing to do."""
         return not (self.creates or self.patches)

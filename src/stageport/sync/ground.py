@@ -17,6 +17,9 @@ from stageport.plan.blueprints import BlueprintPlan, plan_blueprints
 from stageport.plan.fit import Mismatch, check_fields, fields_of_mapping, fit_mapping
 from stageport.sync.seams import BlueprintStore, IntegrationStore
 from stageport.sync.surroundings import Ground
+from stageport.sync.tasks import both, run_limited
+
+STEPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,13 @@ async def find_ground(
         MappingError: there is no mapping document and none may be seeded.
         TargetError: Port could not be read.
     """
-    record = await integration.read_integration()
+    record, found = await both(integration.read_integration(), blueprints.read_blueprints())
     config = (record or {}).get("config") or {}
     settled = bool((record or {}).get("arePortResourcesInitialized"))
     seed = not config
     if seed and (settled or not initialize):
         raise _no_mapping(settled=settled)
-    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
+    existing = {one.identifier: one for one in found}
     provision = plan_blueprints(default_blueprints(folder=folder), existing) if initialize and not settled else None
     config = _first_mapping(existing, provision, folder=folder) if seed else config
     return Found(record, config, seed, provision, existing)
@@ -176,9 +179,9 @@ async def prepare_ground(
     if found.provision is None:
         return expected_ground(found)
     await _provision(found.provision, blueprints)
-    await integration.patch_integration({"arePortResourcesInitialized": True})
-    existing = {one.identifier: one for one in await blueprints.read_blueprints()}
-    return Ground(document, existing, remarks=_remarks(found))
+    initialized = integration.patch_integration({"arePortResourcesInitialized": True})
+    _, existing = await both(initialized, blueprints.read_blueprints())
+    return Ground(document, {one.identifier: one for one in existing}, remarks=_remarks(found))
 
 
 async def _patch_record(found: Found, integration: IntegrationStore, identity: Json) -> None:
@@ -191,11 +194,16 @@ async def _patch_record(found: Found, integration: IntegrationStore, identity: J
 
 
 async def _provision(plan: BlueprintPlan, blueprints: BlueprintStore) -> None:
-    for step in plan.creates:
-        await blueprints.create_blueprint(step)
-    for identifier, patch in plan.patches:
+    """Create all blueprints side by side, then their relations, then what is computed over relations."""
+
+    async def patch(step: tuple[str, Json]) -> None:
+        identifier, content = step
         try:
-            await blueprints.patch_blueprint(identifier, patch)
+            await blueprints.patch_blueprint(identifier, content)
         except TargetError as error:
             error.hint = error.hint or f"The relations of blueprint {identifier} are missing; mend them in Port."
             raise
+
+    await run_limited(blueprints.create_blueprint, plan.creates, limit=STEPS_AT_ONCE)
+    for patches in (plan.relation_patches, plan.computed_patches):
+        await run_limited(patch, patches, limit=STEPS_AT_ONCE)

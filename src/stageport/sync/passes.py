@@ -10,6 +10,7 @@
 Losing the ledger turns the next pass into a verify, and nothing else.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from enum import StrEnum
 import msgspec
 
 from stageport.mapping.document import MappingDocument
-from stageport.mapping.static import reads_of
+from stageport.mapping.static import Read, reads_of
 from stageport.model.changes import Change, WriteOptions
 from stageport.model.entities import Json, SourceEntity
 from stageport.model.errors import SourceError
@@ -41,7 +42,7 @@ from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
 from stageport.sync.sink import Collector, Sink
 from stageport.sync.surroundings import Ground, Surroundings
-from stageport.sync.tasks import run_limited
+from stageport.sync.tasks import both, run_limited
 from stageport.sync.weigh import Weigher, read_refs
 from stageport.sync.write import Applied, Writer
 
@@ -218,8 +219,6 @@ class _Pass:
         """Read, map and weigh everything in scope, and judge what is stale."""
         owned = self._scope.lists_owned
         known = self._ledger.count_targets()
-        if owned:
-            await self._list_owned()
         async with self._around.start_mapper(self._ground.document) as mapper:
             weigher = self._weigher(mapper, looks=self._scope.kind is PassKind.VERIFY)
             gone = await self._read(weigher, mapper)
@@ -286,11 +285,25 @@ class _Pass:
             return await reader.read(self._scope.hints)
         if self._scope.kind is PassKind.DELTA:
             return await self._read_inventory(weigher)
-        source, listener = self._around.source, self._around.listener
-        await Gatherer(source, self._findings, take=weigher.take, listener=listener).read_all(self._places)
+        await self._read_everything(weigher)
         if self._scope.kind is PassKind.RESYNC:
             await self._restore(self._weigher(mapper, looks=True))
         return [name for name in self._ledger.unseen(number=self._number) if self._in_scope(name)]
+
+    async def _read_everything(self, weigher: Weigher) -> None:
+        """Read every kind; the first pages are on their way while Port lists what is ours, and are weighed after it."""
+        listed = asyncio.Event()
+
+        async def take(number: int, read: Read, sources: Sequence[SourceEntity]) -> None:
+            await listed.wait()
+            await weigher.take(number, read, sources)
+
+        async def list_owned() -> None:
+            await self._list_owned()
+            listed.set()
+
+        gatherer = Gatherer(self._around.source, self._findings, take=take, listener=self._around.listener)
+        await both(list_owned(), gatherer.read_all(self._places))
 
     def _in_scope(self, name: SourceRef) -> bool:
         place = self._names.place(name)

@@ -1,8 +1,8 @@
 """One pass, from the integration's record to the report: what ``sync`` runs once and ``plan`` runs half."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,9 +33,11 @@ from stageport.sync.passes import (
 )
 from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
+from stageport.sync.tasks import run_limited
 from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
+EXAMPLES_AT_ONCE = 4
 REPORT_SECONDS = 5.0
 ABORT_SECONDS = 1.5
 """How long a report may take; shorter when somebody waits for the process to end."""
@@ -146,8 +148,8 @@ def _noted(around: Surroundings, options: PassOptions) -> AbstractContextManager
 async def _run_reported(around: Surroundings, ground: Ground, options: PassOptions, notes: PassNotes) -> Outcome:
     started = _stamp(options)
     try:
-        await _report(around, "running", started=started, ended=None)
-        outcome = await _run(around, ground, options, notes)
+        async with _reported_running(around, started):
+            outcome = await _run(around, ground, options, notes)
     except asyncio.CancelledError:
         with suppress(asyncio.CancelledError):
             await _report_end(around, "aborted", started=started, options=options)
@@ -283,13 +285,25 @@ def _distinct(kinds: Iterable[str]) -> tuple[str, ...]:
 
 async def _send_examples(around: Surroundings, examples: Mapping[str, Sequence[bytes]]) -> None:
     """Show Port what raw entities look like, for its mapping playground; never a reason to fail."""
-    for kind, raws in examples.items():
-        if not raws:
-            continue
+
+    async def send(kind: str) -> None:
         try:
-            await around.integration.send_examples(kind, [msgspec.json.decode(raw) for raw in raws])
+            await around.integration.send_examples(kind, [msgspec.json.decode(raw) for raw in examples[kind]])
         except TargetError as error:
             around.listener(Noticed("warning", f"Examples of kind {kind} were not sent: {error.message}"))
+
+    await run_limited(send, [kind for kind, raws in examples.items() if raws], limit=EXAMPLES_AT_ONCE)
+
+
+@asynccontextmanager
+async def _reported_running(around: Surroundings, started: str) -> AsyncIterator[None]:
+    """Tell Port that the pass is running, while it begins; that was said before anything is said of its end."""
+    report = asyncio.ensure_future(_report(around, "running", started=started, ended=None))
+    try:
+        yield
+    finally:
+        await asyncio.wait({report}, timeout=ABORT_SECONDS)
+        report.cancel()
 
 
 async def _report(around: Surroundings, status: str, *, started: str, ended: str | None) -> None:

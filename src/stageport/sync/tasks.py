@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from stageport.model.errors import StageportError
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Turns:
@@ -45,6 +47,16 @@ async def run_all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
                 group.create_task(coroutine)
     except BaseExceptionGroup as group_error:
         raise first_error(group_error) from None
+
+
+async def both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Run two coroutines together and return what they return; an error is raised as itself, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            one, other = group.create_task(first), group.create_task(second)
+    except BaseExceptionGroup as group_error:
+        raise first_error(group_error) from None
+    return one.result(), other.result()
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
