@@ -1,14 +1,35 @@
 """From a hint to Port: what the running service does with live events, between both stand-ins over real sockets."""
 
-from tests.contract.harness import component, group, serve_world
-from tests.contract.live_rig import changed, live, until
+import asyncio
+from typing import Any
+
+import pytest
+from tests.contract.harness import SERVICE, component, group, mapping, ref, resource, serve_world
+from tests.contract.live_rig import OVERFLOW, changed, live, until
+
+from stageport.model.events import Noticed, PassEnded
+from stageport.sandbox.faults import Fault, FaultKind
+from stageport.sync import always as always_room
+from stageport.sync import hints as hints_room
+from stageport.sync.always import Rhythm
+from stageport.sync.passes import PassKind
 
 PAY = ("component", "component:default/pay")
 CART = ("component", "component:default/cart")
+BY_REFS = "POST /api/catalog/entities/by-refs"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again at once; what is tested is that it is tried again."""
+    monkeypatch.setattr(always_room, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(always_room, "LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(hints_room, "SECOND_LOOK", 0.05)
+    monkeypatch.setattr(always_room, "TICK_SECONDS", 0.02)
 
 
 async def test_a_created_a_changed_and_a_deleted_entity_arrive() -> None:
-    async with serve_world([component("pay"), group("team-a")], kind=None) as world, live(world) as service:
+    async with serve_world([component("pay"), group("team-a")]) as world, live(world) as service:
         world.catalog.put(component("cart"))
         assert (await service.sender.tell("component:default/cart")).json == {"accepted": 1}
         await until(lambda: CART in world.held())
@@ -21,3 +42,165 @@ async def test_a_created_a_changed_and_a_deleted_entity_arrive() -> None:
         await service.settled()
         assert world.wrong() == []
         assert service.ended("delta") == 0
+
+
+async def test_a_relations_other_end_has_a_change_of_its_own() -> None:
+    both = [component("pay"), group("team-a"), group("team-b")]
+    async with serve_world(both) as world, live(world) as service:
+        world.catalog.update(ref("component", "pay"), lambda one: one["spec"].update(owner="team-b"))
+        # Backstage stitches all three anew, and the module tells of each.
+        await service.sender.tell("component:default/pay", "group:default/team-a", "group:default/team-b")
+        await service.settled()
+        assert world.wrong() == []
+
+
+async def test_a_hint_costs_one_question_and_one_write() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world, live(world) as service:
+        world.catalog.update(ref("component", "pay"), lambda one: one["metadata"].update(title="News"))
+        await service.sender.tell("component:default/pay", "component:default/pay")
+        await service.settled()
+        assert world.entity(*PAY)["title"] == "News"
+        assert world.backstage.requests == [BY_REFS]
+        assert [seen.route for seen in world.requests()] == ["POST /v1/blueprints/{blueprint}/entities/bulk"]
+
+
+async def test_the_mapping_process_stays_from_hint_to_hint() -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        warm = service.always._warm
+        mappers = []
+        for number in range(3):
+            world.catalog.update(ref("component", "pay"), lambda one, n=number: one["metadata"].update(title=str(n)))
+            await service.sender.tell("component:default/pay")
+            await service.settled()
+            assert warm._kept is not None
+            mappers.append(warm._kept[1])
+        assert mappers[0] is mappers[1] is mappers[2]
+
+
+async def test_changes_that_come_together_are_looked_at_together() -> None:
+    names = [f"c{number}" for number in range(60)]
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        for name in names:
+            world.catalog.put(component(name))
+        answers = await asyncio.gather(*(service.sender.tell(ref("component", name)) for name in names))
+        assert {answer.status for answer in answers} == {202}
+        await service.settled()
+        assert world.wrong() == []
+        assert world.backstage.requests.count(BY_REFS) < 20
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_a_filter_hides_at_first_is_looked_at_once_more() -> None:
+    """Backstage fills the table that it filters by a moment after it shows, and tells of, an entity."""
+    filtered = mapping(resource("Component", "service", selector={"filter": ["spec.type=service"]}))
+    async with serve_world([component("a"), component("b", type="website")]) as world:
+        world.install(filtered, blueprints=[SERVICE])
+        async with live(world) as service:
+            await service.sender.tell(ref("component", "b"))
+            await until(lambda: world.backstage.requests.count(BY_REFS) == 1)
+            world.catalog.update(ref("component", "b"), lambda one: one["spec"].update(type="service"))
+            await until(lambda: ("service", ref("component", "b")) in world.held())
+            await service.settled()
+
+
+async def test_a_sender_that_lost_track_has_everything_looked_at() -> None:
+    async with serve_world([component("pay"), group("team-a")]) as world, live(world) as service:
+        world.catalog.put(component("cart"))
+        world.catalog.delete("component:default/pay")
+        await service.sender.post(OVERFLOW)
+        await service.settled()
+        assert service.ended("delta") == 1
+        assert world.wrong() == []
+
+
+async def test_hints_that_come_before_the_first_pass_are_kept_and_looked_at_after_it() -> None:
+    async with serve_world([component("pay")]) as world, live(world, first=False) as service:
+        assert (await service.sender.tell("component:default/pay")).status == 202
+        await service.settled()
+        assert [one.kind for one in world.heard if isinstance(one, PassEnded)] == ["verify", "hinted"]
+
+
+@pytest.mark.parametrize("rhythm", [Rhythm(delta=0, on_start=False), Rhythm(delta=0, resyncs=False)])
+async def test_hints_are_looked_at_where_no_pass_runs_at_the_start(rhythm: Rhythm) -> None:
+    """WEBHOOKS_ONLY, and POLLING with ``resyncOnStart: false``."""
+    async with serve_world([component("pay")]) as world, live(world, rhythm=rhythm, first=False) as service:
+        await service.sender.tell("component:default/pay")
+        await service.settled()
+        assert PAY in world.held()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("side", ["backstage", "port"])
+async def test_hints_stay_until_both_sides_are_back(side: str) -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        world.catalog.update(ref("component", "pay"), lambda one: one["metadata"].update(title="News"))
+        faults = getattr(world, side).faults
+        faults.add(Fault(kind=FaultKind.STATUS, status=503))
+        await service.sender.tell("component:default/pay")
+        await until(lambda: service.always.standing.failures >= 2)
+        assert service.waiting() == 1
+        assert service.watch.status()["hints"]["waiting"] == 1
+        faults.clear()
+        await service.settled()
+        assert world.entity(*PAY)["title"] == "News"
+
+
+async def test_a_newer_hint_is_not_dropped_with_the_one_that_is_looked_at() -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        queue, settle = service.always.around.ledger.hints, service.always.around.ledger.hints.settle
+        now = 1_700_000_000.0
+
+        def settle_late(hints: Any) -> None:
+            if hints and hints[0].looks == 0 and not hasattr(settle_late, "done"):
+                settle_late.done = True  # type: ignore[attr-defined]
+                world.catalog.update(ref("component", "pay"), lambda one: one["metadata"].update(title="Newer"))
+                queue.put([ref("component", "pay")], now=now)  # type: ignore[list-item]
+            settle(hints)
+
+        queue.settle = settle_late  # type: ignore[method-assign]
+        await service.sender.tell("component:default/pay")
+        await until(lambda: world.entity(*PAY).get("title") == "Newer")
+
+
+async def test_one_pass_runs_at_a_time_and_hints_go_before_scans_that_wait() -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        world.backstage.faults.add(Fault(kind=FaultKind.LATENCY, delay_ms=200, path="/by-query", times=2))
+        service.always.asks.ask(PassKind.DELTA, "test")
+        await until(lambda: service.always.standing.doing.startswith("delta"))
+        service.always.asks.ask(PassKind.RESYNC, "test")
+        await service.sender.tell("component:default/pay")
+        await until(lambda: service.ended("resync") == 1)
+        assert [one.kind for one in world.heard if isinstance(one, PassEnded)] == ["delta", "hinted", "resync"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_where_hints_stay_away_that_ought_to_come_it_looks_more_often() -> None:
+    rhythm = Rhythm(delta=0.1, unhinted=0.02)
+    async with serve_world([component("pay")]) as world, live(world, rhythm=rhythm) as service:
+        assert service.always._delta_interval() == 0.1
+        for number in range(always_room.MISSED):
+            world.catalog.put(component(f"c{number}"))
+            await until(lambda n=number: ("component", f"component:default/c{n}") in world.held())
+        await until(lambda: service.always._delta_interval() == 0.02)
+        assert any(isinstance(one, Noticed) and "no live event had told" in one.message for one in world.heard)
+        await service.sender.tell("component:default/pay")
+        await until(lambda: service.always._delta_interval() == 0.1)
+
+
+async def test_metrics_and_status_tell_of_hints() -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        world.catalog.update(ref("component", "pay"), lambda one: one["metadata"].update(title="News"))
+        await service.sender.tell("component:default/pay", "location:default/unmapped")
+        await service.sender.post(b"{")
+        await service.settled()
+        await until(lambda: b"stageport_hint_seconds_count 2.0" in service.metrics.render())
+        rendered = service.metrics.render().decode()
+        assert "stageport_hints_total 2.0" in rendered
+        assert 'stageport_hints_refused_total{reason="malformed"} 1.0' in rendered
+        assert "stageport_hints_waiting 0.0" in rendered
+        assert "stageport_oldest_hint_seconds 0.0" in rendered
+        assert 'stageport_passes_total{pass="hinted",state="completed"} 1.0' in rendered
+        async with service.sender.session.get(f"{service.sender.url}/status") as answer:
+            assert (await answer.json())["hints"] == {"waiting": 0, "oldestSeconds": 0}
+        run = service.always.around.ledger.runs.latest()[0]
+        assert (run.kind, run.trigger, run.counts["update"]) == ("hinted", "hints", 1)

@@ -1,9 +1,11 @@
 """Live events in ``stageport run``, by the settings: who may send hints, and what works them off."""
 
 import asyncio
+import time
 from urllib.parse import urlsplit
 
-from stageport.model.events import HintRefused, HintsTaken, HintsWaiting, Listener
+from stageport.model.events import HintRefused, HintsTaken, HintsWaiting, Listener, Noticed
+from stageport.model.hints import OVERFLOW
 from stageport.model.signing import parse_keys
 from stageport.settings import Settings
 from stageport.sync.always import Always
@@ -46,8 +48,12 @@ def admission_of(settings: Settings) -> Admission:
 
 
 def work_of(around: Surroundings) -> HintWork:
-    """Return what works hints off."""
-    return HintWork(around.ledger.hints, listener=around.listener)
+    """Return what works hints off; what is odd about the queue is told."""
+    queue = around.ledger.hints
+    if queue.lost:
+        around.listener(Noticed("warning", queue.lost))
+        queue.put([OVERFLOW], now=time.time())  # nobody knows what was in it
+    return HintWork(queue, listener=around.listener)
 
 
 def receiver_of(always: Always, admission: Admission) -> Receiver:

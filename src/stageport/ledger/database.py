@@ -1,6 +1,6 @@
 """The only module that touches ``sqlite3``: statements, transactions, and errors that people can read.
 
-One connection, used by one thread; ``twin`` makes one for others. ``isolation_level=None`` leaves transactions to
+One connection, used by one thread unless it is ``shared``. ``isolation_level=None`` leaves transactions to
 ``together``; the driver's own begin late and end in surprising places.
 
 A commit costs more than the rows in it. While things are ``gathered``, a transaction stays open over many calls, until
@@ -38,12 +38,14 @@ _SETTINGS = (
     "PRAGMA secure_delete = OFF",
 )
 
+_SHARED_SETTINGS = ("PRAGMA synchronous = FULL",)
+
 
 class Database:
     """A connection to a file, or to memory.
 
     ``damaged`` turns true once SQLite finds that the file is none of its own, or malformed. Several threads may use a
-    ``shared`` one, one at a time.
+    ``shared`` one, one at a time; its commits wait for the disk.
     """
 
     def __init__(self, place: Path | None, *, shared: bool = False) -> None:
@@ -60,7 +62,7 @@ class Database:
         except sqlite3.Error as error:
             raise self._told(error) from error
         try:
-            for setting in _SETTINGS:
+            for setting in (*_SETTINGS, *(_SHARED_SETTINGS if shared else ())):
                 self.run(setting)
         except LedgerError:
             self.close()
@@ -181,12 +183,6 @@ class Database:
         finally:
             if place is not None:
                 place.unlink()
-        return other
-
-    def twin(self) -> "Database":
-        """Return another connection to the file, for several threads, whose commits wait for the disk."""
-        other = Database(self.place, shared=True)
-        other.run("PRAGMA synchronous = FULL")
         return other
 
     def close(self) -> None:

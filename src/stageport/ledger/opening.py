@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stageport.ledger.database import COPY_MARK, Database
 from stageport.ledger.faults import DamagedLedgerError, ForeignDatabaseError, UnusableLedgerError, UnwritableLedgerError
+from stageport.ledger.hints import HintTable
 from stageport.ledger.lock import LedgerLock
 from stageport.ledger.place import find_place, is_foreign, make_file, make_parent, make_private
 from stageport.ledger.schema import migrate
@@ -25,6 +26,9 @@ from stageport.model.events import Noticed
 
 CHECKED_BYTES = 128 << 20
 """Up to this size the whole file is checked when it is opened: 0.2 s. Larger ones tell when damage is met."""
+
+HINTS_MARK = "-hints"
+"""What the file beside the ledger is called that keeps live events."""
 
 _ELSEWHERE = "Choose another path for the ledger, one where no file is yet."
 _SIDE_FILES = ("", "-wal", "-shm")
@@ -102,7 +106,9 @@ def _open_locked(place: Path, lock: LedgerLock, *, owner: tuple[str, str], now: 
                 _set_aside(place, reason="it is damaged", now=now())
         lock.release()
 
-    return OpenedLedger(SqliteLedger(database, release=release), place, messages)
+    hints = place.with_name(f"{place.name}{HINTS_MARK}")
+    ledger = SqliteLedger(database, release=release, open_hints=lambda: HintTable.open(hints))
+    return OpenedLedger(ledger, place, messages)
 
 
 def _clear_copies(place: Path) -> None:

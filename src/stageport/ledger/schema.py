@@ -61,21 +61,7 @@ _RUNS = """
 CREATE TABLE runs (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, content BLOB NOT NULL);
 """
 
-_HINTS = """
-CREATE TABLE hints (
-    ref TEXT PRIMARY KEY,
-    number INTEGER NOT NULL,
-    received REAL NOT NULL,
-    renewed REAL NOT NULL,
-    due REAL NOT NULL,
-    looks INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX hints_by_age ON hints (received, ref);
-CREATE TABLE deliveries (id TEXT PRIMARY KEY, forgotten REAL NOT NULL) WITHOUT ROWID;
-CREATE INDEX deliveries_by_end ON deliveries (forgotten);
-"""
-
-MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS, _HINTS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS)
 """The n-th makes version n out of version n - 1. What has been released is never edited, only added to."""
 
 

@@ -55,12 +55,19 @@ ORDER BY blueprint, identifier LIMIT ?
 class SqliteLedger:
     """What is remembered between passes; see ``sync.seams.Ledger`` for what each call means."""
 
-    def __init__(self, database: Database, *, release: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        release: Callable[[], None] = lambda: None,
+        open_hints: Callable[[], HintTable] = HintTable.in_memory,
+    ) -> None:
         self._database = database
         self._release = release
         self._listing = 0
         self._touched = _Touched()
         self._runs = RunTable(database)
+        self._open_hints = open_hints
         self._hints: HintTable | None = None
 
     @classmethod
@@ -77,12 +84,9 @@ class SqliteLedger:
 
     @property
     def hints(self) -> HintTable:
-        """The queue of hints. One in memory has a database of its own, as it has connections of its own."""
+        """The queue of hints, opened when it is first asked for."""
         if self._hints is None:
-            twin = self._database.twin()
-            if self._database.place is None:
-                migrate(twin)
-            self._hints = HintTable(twin)
+            self._hints = self._open_hints()
         return self._hints
 
     def size_bytes(self) -> int:

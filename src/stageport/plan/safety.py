@@ -29,7 +29,8 @@ class Evidence:
     ``emptied`` names the mapped kinds that a key may come from and of which Backstage now shows nothing.
     ``is_protected`` tells whether a source entity with a failed mapping may own a key, ``is_related`` whether a
     desired target entity relates to it. ``released`` is a person's word that held deletes may happen. ``gone_before``
-    counts the deletes of earlier narrowed passes: together they may delete no more than one whole pass.
+    counts the deletes of earlier narrowed passes: together they may delete no more than one whole pass. ``asked_of``
+    says in words what ``sources`` counts.
     """
 
     stale: Sequence[TargetKey]
@@ -42,6 +43,7 @@ class Evidence:
     is_related: Callable[[TargetKey], bool] = lambda _: False
     released: bool = False
     gone_before: int = 0
+    asked_of: str = "at all, of whatever kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _hold_all(doomed: Sequence[TargetKey], evidence: Evidence) -> tuple[Hold | N
         return None, ""
     if evidence.sources == 0:
         return Hold.EMPTY_SOURCE, (
-            f"{count} stale entities are kept: Backstage shows no entity at all, of whatever kind. {RELEASE_HINT}"
+            f"{count} stale entities are kept: Backstage shows no entity {evidence.asked_of}. {RELEASE_HINT}"
         )
     emptied = sorted({kind for key in doomed for kind in evidence.emptied(key)})
     if emptied:

@@ -210,7 +210,9 @@ class Conclusion:
         document, ledger = self._ground.document, self._ledger
         keeps_related = document.create_missing_related or document.delete_dependents
         related = self._related(stale, lost) if keeps_related and stale else set()
+        asked = {"asked_of": "of the kinds that were looked at"} if self._narrowed else {}
         return Evidence(
+            **asked,
             stale=stale,
             owned=ledger.count_owned(number=self._number) if self._owned else self._known,
             gone_before=read_hinted_deletes(ledger) if self._narrowed else 0,

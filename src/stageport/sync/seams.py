@@ -204,6 +204,11 @@ class RunHistory(Protocol):
 class HintQueue(Protocol):
     """Refs that somebody says have changed, safe until they were looked at. Calls may come from several threads."""
 
+    @property
+    def lost(self) -> str:
+        """Say why what an earlier process left could not be taken over; empty when it could."""
+        ...
+
     def put(self, refs: Sequence[SourceRef], *, now: float, delivery: Delivery | None = None) -> bool:
         """Remember refs to look at, one row for each; False when this delivery came before, and nothing was done.
 
