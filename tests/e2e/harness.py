@@ -66,7 +66,8 @@ class RealBackstage:
     """One backend process on a free loopback port, with its own database and log under `home`.
 
     The port, the tokens and, unless told to forget, the catalog stay the same over a restart. `config` is laid
-    over app-config.yaml and may hold any setting of Backstage.
+    over app-config.yaml and may hold any setting of Backstage; `config_files` come last, and may be changed while it
+    is stopped. `backend` is another folder made like `backstage/`.
     """
 
     def __init__(
@@ -75,8 +76,14 @@ class RealBackstage:
         *,
         custom_kinds: Iterable[str] = CUSTOM_KINDS,
         config: Mapping[str, Any] | None = None,
+        backend: Path = BACKEND,
+        config_files: Iterable[Path] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
+        self.config_files = list(config_files)
+        self._backend = backend
+        self._further_environment = dict(environment or {})
         self.log_file = home / "backstage.log"
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -98,15 +105,16 @@ class RealBackstage:
         """Start the backend. Without `wait` it is left to come up: connections are refused, then 404, then served."""
         if self.is_running:
             return
-        if not (BACKEND / "node_modules").is_dir():
+        if not (self._backend / "node_modules").is_dir():
             raise BackstageFailedError("Backstage is not installed; `make e2e` installs it and runs these tests.")
         self.home.mkdir(parents=True, exist_ok=True)
         overlay = self.home / "app-config.overlay.json"
         overlay.write_text(json.dumps(self._overlay()))
+        config_files = [Path("app-config.yaml"), overlay, *self.config_files]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                ["node", "index.js", "--config", "app-config.yaml", "--config", str(overlay)],
-                cwd=BACKEND,  # it looks for a package.json from here upwards
+                ["node", "index.js", *(word for file in config_files for word in ("--config", str(file)))],
+                cwd=self._backend,  # it looks for a package.json from here upwards
                 env=self._environment(),
                 stdin=subprocess.PIPE,  # when this end closes, however that comes about, the backend ends too
                 stdout=log,
@@ -141,6 +149,13 @@ class RealBackstage:
         if process.stdin is not None:
             process.stdin.close()
 
+    def kill(self) -> None:
+        """End the backend as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self.stop()
+
     def restart(self, *, forget: bool = False, wait: bool = True) -> None:
         """Stop and start; with `forget` its database is lost, so that it comes back up with an empty catalog."""
         self.stop()
@@ -155,11 +170,11 @@ class RealBackstage:
         self._control("POST", "/e2e/mutation", {"type": "full", "entities": list(entities)})
         return self.wait_until_settled()
 
-    def apply_delta(self, *, added: Iterable[Entity] = (), removed: Iterable[str] = ()) -> Progress:
+    def apply_delta(self, *, added: Iterable[Entity] = (), removed: Iterable[str] = (), wait: bool = True) -> Progress:
         """Create or replace some entities and take others away by ref, leaving the rest."""
         mutation = {"type": "delta", "added": list(added), "removed": list(removed)}
         self._control("POST", "/e2e/mutation", mutation)
-        return self.wait_until_settled()
+        return self.wait_until_settled() if wait else self.progress()
 
     def delete(self, *refs: str) -> Progress:
         """Take entities away that were applied."""
@@ -258,6 +273,7 @@ class RealBackstage:
             "STAGEPORT_E2E_TOKEN": self.token,
             "STAGEPORT_E2E_DENIED_TOKEN": self.denied_token,
             "STAGEPORT_E2E_RESTRICTED_TOKEN": self.restricted_token,
+            **self._further_environment,
         }
 
     def _with_log(self, message: str) -> str:

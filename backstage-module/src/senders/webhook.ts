@@ -63,7 +63,7 @@ async function judge(response: Response): Promise<Outcome> {
         : {
             kind: 'failed',
             reason,
-            slowly: response.status < 500 && response.status !== 429,
+            slowly: response.status < 500 && ![408, 429].includes(response.status),
             ...(retryAfterMs !== undefined && { retryAfterMs }),
           };
   }

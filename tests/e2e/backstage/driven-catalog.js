@@ -160,7 +160,7 @@ async function progress(knex) {
   const shown = await knex('final_entities').whereNotNull('final_entity').orderBy('entity_ref').pluck('entity_ref');
   const failed = await knex('refresh_state').whereNotIn('errors', ['', '[]']).select('entity_ref', 'errors');
   const refused = Object.fromEntries(failed.map(row => [row.entity_ref, JSON.parse(row.errors).map(reason)]));
-  return { toProcess, toStitch, shown, refused };
+  return { toProcess: Number(toProcess), toStitch: Number(toStitch), shown, refused };
 }
 
 /** Backstage wraps errors; the innermost one says what is wrong. */
@@ -178,6 +178,9 @@ async function readJson(request) {
 
 /** Tests come and go many times a minute; a file that survives a power cut would only slow them down. */
 async function trustTheMachine(knex) {
+  if (knex.client.config.client !== 'better-sqlite3') {
+    return;
+  }
   await knex.raw('PRAGMA synchronous = OFF');
   await knex.raw('PRAGMA journal_mode = MEMORY');
 }
