@@ -15,7 +15,7 @@ from stageport.http.transport import Transport
 from stageport.ledger.opening import open_ledger
 from stageport.ledger.reading import read_runs
 from stageport.ledger.sqlite import SqliteLedger
-from stageport.mapping.workers import WorkerPool
+from stageport.mapping.workers import Limits, WorkerPool
 from stageport.model.entities import Json
 from stageport.model.errors import LedgerBusyError, UsageError
 from stageport.model.events import Listener, Noticed
@@ -27,7 +27,7 @@ from stageport.port.integration import PortIntegration
 from stageport.port.session import PortSession
 from stageport.settings import Settings, backstage_access, port_access, secrets_of
 from stageport.settings.listeners import KafkaListener, WebhookListener
-from stageport.settings.model import ResourcesOrigin, TlsSettings
+from stageport.settings.model import JqEngine, ResourcesOrigin, TlsSettings
 from stageport.sync.lazy import lazily
 from stageport.sync.seams import ChangeLog
 from stageport.sync.service import PassOptions
@@ -148,7 +148,8 @@ def changelog_destination(settings: Settings) -> Json:
 
 def mapper_factory(settings: Settings, listener: Listener) -> MapperFactory:
     """Return what starts the processes that run a mapping document, once there is something to map."""
-    return lazily(lambda document: WorkerPool(document, workers=settings.workers, listener=listener))
+    limits = Limits(translate=settings.jq is JqEngine.TRANSLATED)
+    return lazily(lambda document: WorkerPool(document, workers=settings.workers, limits=limits, listener=listener))
 
 
 @asynccontextmanager

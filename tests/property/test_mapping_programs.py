@@ -11,7 +11,9 @@ from tests.property.jq_grammar import Grammar
 from stageport.mapping.compiled import CompiledResource
 from stageport.mapping.expressions import rewrite_quotes
 from stageport.mapping.frames import SELECTOR_SLOT, ResourcePlan
+from stageport.mapping.item import Item
 from stageport.mapping.program import SHADOW
+from stageport.mapping.translation.functions import Functions
 
 MARKER = "\x01error-of-this-test"
 EXPRESSIONS = 20
@@ -68,10 +70,15 @@ def test_a_combined_program_gives_what_each_expression_gives_alone(seed: int) ->
             program = compile_alone(expression)
             if program is not None:
                 alone[expression] = program
-        compiled = CompiledResource(make_plan(list(alone)), marker=MARKER, clock=NoClock())  # type: ignore[arg-type]
+        compiled = CompiledResource(
+            make_plan(list(alone)),
+            marker=MARKER,
+            clock=NoClock(),  # type: ignore[arg-type]
+            functions=Functions(enabled=False),
+        )
         for _ in range(DOCUMENTS):
             entity = grammar.entity()
-            cells = compiled.run_together(json.dumps({"id": "ref", "e": entity}))
+            cells = compiled.run_together(Item(json.dumps(entity), ref="ref"))
             entity["metadata"]["identifier"] = "ref"
             text = json.dumps(entity)
             assert cells[SELECTOR_SLOT] is True

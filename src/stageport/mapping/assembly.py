@@ -6,6 +6,8 @@ import msgspec
 
 from stageport.mapping.compiled import CompiledResource
 from stageport.mapping.frames import SELECTOR_SLOT, SlotKey, WireProblem, WireSource, WireTarget
+from stageport.mapping.item import Item
+from stageport.mapping.translation.json_text import plain_number
 
 LARGEST_TARGET: Final = 8 << 20
 """Bytes of one target entity. Port takes one MiB; more than this would only fill memory on its way to a refusal."""
@@ -82,28 +84,28 @@ class Assembler:
     def __init__(self, resource: CompiledResource) -> None:
         self._resource = resource
         self._plan = resource.plan
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder(enc_hook=plain_number).encode
 
-    def answer(self, answer: WireSource, cells: Cells, text: str, *, budget: Budget) -> None:
+    def answer(self, answer: WireSource, cells: Cells, item: Item, *, budget: Budget) -> None:
         """Add one item's outcome to the answer."""
         selected = cells.values[SELECTOR_SLOT]
         if cells.skipped or selected is False:
             answer.filtered_out += 1
         elif selected is True:
-            self._add_target(answer, cells, text, budget)
+            self._add_target(answer, cells, item, budget)
         else:
             answer.errors += 1
         for slot, message in cells.problems:
             answer.problems.append(WireProblem(self._plan.index, self._plan.fields[slot], answer.ref, message))
 
-    def _add_target(self, answer: WireSource, cells: Cells, text: str, budget: Budget) -> None:
-        self._settle_identifier(cells, text)
+    def _add_target(self, answer: WireSource, cells: Cells, item: Item, budget: Budget) -> None:
+        self._settle_identifier(cells, item)
         identifier = _resolve(self._plan.layout["identifier"], cells.values)
         blueprint = _resolve(self._plan.layout["blueprint"], cells.values)
         if not identifier or not blueprint:
             self._drop(answer, cells)
             return
-        self._settle_texts(cells, text)
+        self._settle_texts(cells, item)
         body = self._encode_within(budget, cells)
         name = blueprint if isinstance(blueprint, str) else self._encode(blueprint).decode()
         answer.targets.append(WireTarget(name, identifier if isinstance(identifier, str) else None, body))
@@ -115,13 +117,13 @@ class Assembler:
         else:
             answer.dropped += 1
 
-    def _settle_identifier(self, cells: Cells, text: str) -> None:
+    def _settle_identifier(self, cells: Cells, item: Item) -> None:
         slot = self._plan.layout["identifier"]
         value = cells.values[slot] if isinstance(slot, int) else None
         if value and isinstance(value, int | float) and not isinstance(value, bool):
-            cells.values[slot] = self._resource.run_as_text(slot, text)
+            cells.values[slot] = self._resource.run_as_text(slot, item)
 
-    def _settle_texts(self, cells: Cells, text: str) -> None:
+    def _settle_texts(self, cells: Cells, item: Item) -> None:
         """Give the fields that are text at Port the text of a number or boolean, with the author's digits."""
         for name in TEXT_FIELDS:
             slot = self._plan.layout.get(name)
@@ -129,7 +131,7 @@ class Assembler:
                 continue
             value = cells.values[slot]
             if isinstance(value, int | float):
-                cells.values[slot] = self._resource.run_as_text(slot, text)
+                cells.values[slot] = self._resource.run_as_text(slot, item)
             elif isinstance(value, dict | list) and name != "team":
                 cells.values[slot] = None
                 cells.problems.append((slot, f"gave {kind_of(value)}; the {name} must be text"))

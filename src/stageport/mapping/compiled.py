@@ -1,4 +1,8 @@
-"""One resource as compiled jq programs, in a worker. Nothing is compiled before it is needed."""
+"""One resource, ready to be evaluated in a worker. Nothing is compiled before it is needed.
+
+Expressions that are translated run as functions, on the source entity as Python reads it. The others, and every
+expression whose function did not answer, run as jq programs; an entity for which there are none never meets jq.
+"""
 
 import signal
 from typing import Any, Final
@@ -6,7 +10,11 @@ from typing import Any, Final
 import jq
 
 from stageport.mapping.frames import NO_SLOT, SELECTOR_SLOT, ResourcePlan
+from stageport.mapping.item import Item
 from stageport.mapping.program import SKIPPED, as_text, items_program, resource_program, where_skipped
+from stageport.mapping.translation.functions import Function, Functions
+from stageport.mapping.translation.json_text import plain_number
+from stageport.mapping.translation.values import OddNumber
 
 Value = Any
 
@@ -14,6 +22,9 @@ FAILURES: Final = (ValueError, TypeError, RecursionError, MemoryError)
 """What jq's bindings raise when a program fails outside its slots, or its output does not fit into Python."""
 
 MESSAGE_LENGTH: Final = 300
+
+MOST_SINGLES: Final = 4
+"""Programs of their own for expressions whose functions did not answer; when there are more, they share one."""
 
 
 class Clock:
@@ -56,46 +67,123 @@ def shorten(text: str) -> str:
 class CompiledResource:
     """Runs the expressions of one resource, together or singly.
 
-    Together they stand in as few programs as jq's limits allow, mostly one. ``$__loc__`` tells the line it stands
-    on, so an expression that may ask for it gets a program of its own.
+    jq's stand in as few programs as its limits allow, mostly one. ``$__loc__`` tells the line it stands on, so an
+    expression that may ask for it gets a program of its own.
     """
 
-    def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock) -> None:
+    def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock, functions: Functions) -> None:
         self.plan = plan
         self.dead = plan.uncompiled.keys() | plan.aside.keys()
         self._marker = marker
         self._clock = clock
         self._enrich = plan.items_slot == NO_SLOT
         self._skip = where_skipped(orphans=plan.skip_orphans, broken=plan.skip_broken)
-        self._parts: list[tuple[list[int], Any]] = []
+        self._functions = functions
+        self._parts: dict[tuple[int, ...], list[tuple[list[int], Any]]] = {}
         self._singles: dict[int, Any] = {}
         self._items: Any = None
+        self._slots = [
+            slot
+            for slot in range(SELECTOR_SLOT + 1, len(plan.fields))
+            if slot not in self.dead and slot != plan.items_slot
+        ]
+        self._translated: list[tuple[int, Function]] | None = None
+        self._rest: tuple[int, ...] = ()
 
-    def run_together(self, text: str) -> dict[int, Value]:
+    def run_together(self, item: Item) -> dict[int, Value]:
         """Return the cell of every slot that may run; only the selector's when it is not true."""
+        if self._translated is None:
+            self._translated = self._translate()
+        if not self._translated and self._functions.of(self.plan.expressions[SELECTOR_SLOT]) is None:
+            return self._run_programs((SELECTOR_SLOT, *self._slots), item)
+        selected = self._select(item)
+        if selected is not True:
+            return {SELECTOR_SLOT: selected}
+        return {SELECTOR_SLOT: True, **self._run_functions(self._translated, item)}
+
+    def run_single(self, slot: int, item: Item) -> Value:
+        """Return the cell of one slot, in half the time that all may take together."""
+        function = self._function(slot)
+        if function is not None:
+            self._clock.start(share=0.5)
+            found, value = _call(function, item)
+            if found:
+                return value
+        return self._run_program(slot, item)
+
+    def _translate(self) -> list[tuple[int, Function]]:
+        found = [(slot, function) for slot in self._slots if (function := self._function(slot)) is not None]
+        translated = {slot for slot, _ in found}
+        self._rest = tuple(slot for slot in self._slots if slot not in translated)
+        return found
+
+    def _function(self, slot: int) -> Function | None:
+        if slot == SELECTOR_SLOT and self._skip and self._enrich:
+            return None
+        return self._functions.of(self.plan.expressions[slot])
+
+    def _select(self, item: Item) -> Value:
+        """Return the selector's cell."""
+        skip = self._functions.of(self._skip) if self._skip and self._enrich else None
+        if skip is not None:
+            self._clock.start()
+            found, skipped = _call(skip, item)
+            if found and skipped is True:
+                return {self._marker: None, SKIPPED: True}
+            if not found:
+                return self._run_program(SELECTOR_SLOT, item)
+        function = self._functions.of(self.plan.expressions[SELECTOR_SLOT])
+        if function is not None:
+            self._clock.start()
+            found, value = _call(function, item)
+            if found:
+                return value
+        return self._run_program(SELECTOR_SLOT, item)
+
+    def _run_functions(self, functions: list[tuple[int, Function]], item: Item) -> dict[int, Value]:
         cells: dict[int, Value] = {}
-        for slots, program in self._parts or self._compile_parts():
-            outputs = self._run(program, text)
-            cells.update(zip(slots, outputs, strict=False))
-            if cells[SELECTOR_SLOT] is not True:
+        left: list[int] = []
+        self._clock.start()
+        for slot, function in functions:
+            found, value = _call(function, item)
+            if found:
+                cells[slot] = value
+            else:
+                left.append(slot)
+        if self._rest:
+            cells.update(self._run_programs(self._rest, item))
+        if len(left) > MOST_SINGLES:
+            cells.update(self._run_programs(tuple(left), item))
+        else:
+            cells.update((slot, self._run_program(slot, item)) for slot in left)
+        return cells
+
+    def _run_programs(self, slots: tuple[int, ...], item: Item) -> dict[int, Value]:
+        """Let jq evaluate some slots; no more than the selector where it is among them and not true."""
+        cells: dict[int, Value] = {}
+        if slots not in self._parts:
+            self._parts[slots] = self._compile_parts(slots)
+        for part, program in self._parts[slots]:
+            outputs = self._run(program, item.text)
+            cells.update(zip(part, outputs, strict=False))
+            if cells.get(SELECTOR_SLOT, True) is not True:
                 break
         return cells
 
-    def run_single(self, slot: int, text: str) -> Value:
-        """Return the cell of one slot, in half the time that all may take together."""
+    def _run_program(self, slot: int, item: Item) -> Value:
         program = self._singles.get(slot)
         if program is None:
             program = self._singles[slot] = self._compile([slot])
-        return self._run(program, text, share=0.5)[0]
+        return self._run(program, item.text, share=0.5)[0]
 
-    def run_as_text(self, slot: int, text: str) -> Value:
+    def run_as_text(self, slot: int, item: Item) -> Value:
         """Return the cell of one slot as text, with the digits of numbers as they were written."""
         program = resource_program(
             [as_text(self.plan.expressions[slot])], selector=None, marker=self._marker, enrich=self._enrich
         )
-        return self._run(jq.compile(program), text)[0]
+        return self._run(jq.compile(program), item.text)[0]
 
-    def run_items(self, text: str) -> list[Value]:
+    def run_items(self, item: Item) -> list[Value]:
         """Return the cell of ``itemsToParse``, and the entity without the array where it is taken out.
 
         Empty when a switch of ours skips the source entity.
@@ -105,7 +193,7 @@ class CompiledResource:
             self._items = jq.compile(
                 items_program(expression, remove=self.plan.items_path, marker=self._marker, skip=self._skip)
             )
-        outputs: list[Value] = self._run(self._items, text)
+        outputs: list[Value] = self._run(self._items, item.text)
         return outputs
 
     def error_in(self, cell: Value) -> str | None:
@@ -119,17 +207,11 @@ class CompiledResource:
         """Tell whether the selector's cell says that a switch of ours skips the source entity."""
         return type(cell) is dict and self._marker in cell and cell.get(SKIPPED) is True
 
-    def _compile_parts(self) -> list[tuple[list[int], Any]]:
-        slots = [
-            slot
-            for slot in range(SELECTOR_SLOT + 1, len(self.plan.fields))
-            if slot not in self.dead and slot != self.plan.items_slot
-        ]
-        alone = [slot for slot in slots if "$__loc__" in self.plan.expressions[slot]]
+    def _compile_parts(self, slots: tuple[int, ...]) -> list[tuple[list[int], Any]]:
+        alone = [slot for slot in slots if slot != SELECTOR_SLOT and "$__loc__" in self.plan.expressions[slot]]
         together = [slot for slot in slots if slot not in alone]
-        self._parts = self._split([SELECTOR_SLOT, *together])
-        self._parts += [([slot], self._compile([slot])) for slot in alone]
-        return self._parts
+        parts = self._split(together) if together else []
+        return parts + [([slot], self._compile([slot])) for slot in alone]
 
     def _split(self, slots: list[int]) -> list[tuple[list[int], Any]]:
         try:
@@ -159,3 +241,12 @@ class CompiledResource:
         if len(outputs) != 1:
             raise ValueError(f"jq gave {len(outputs)} outputs instead of one")
         return outputs[0]
+
+
+def _call(function: Function, item: Item) -> tuple[bool, Value]:
+    """Return whether a function answered, and its answer."""
+    try:
+        value = function(item.value)
+    except Exception:  # noqa: BLE001 - whatever it was, jq is asked, and has the last word
+        return False, None
+    return True, plain_number(value) if value.__class__ is OddNumber else value

@@ -14,7 +14,8 @@ import msgspec
 from stageport.mapping.assembly import Assembler, Budget, Cells, kind_of
 from stageport.mapping.compiled import FAILURES, Clock, CompiledResource, message_of
 from stageport.mapping.frames import NO_SLOT, SELECTOR_SLOT, ResourcePlan, WireProblem, WireSource
-from stageport.mapping.program import jq_text
+from stageport.mapping.item import Item
+from stageport.mapping.translation.functions import Functions
 
 Value = Any
 
@@ -68,24 +69,26 @@ class Stepper:
 class ResourceMapper:
     """Maps source entities through one resource."""
 
-    def __init__(self, plan: ResourcePlan, *, marker: str, clock: Clock, heartbeat: Callable[[], None]) -> None:
+    def __init__(
+        self, plan: ResourcePlan, *, marker: str, clock: Clock, functions: Functions, heartbeat: Callable[[], None]
+    ) -> None:
         self._plan = plan
         self._heartbeat = heartbeat
         self._clock = clock
-        self._compiled = CompiledResource(plan, marker=marker, clock=clock)
+        self._compiled = CompiledResource(plan, marker=marker, clock=clock, functions=functions)
         self._assembler = Assembler(self._compiled)
 
     def map_into(self, answer: WireSource, raw: str, *, stepper: Stepper | None, budget: Budget) -> None:
         """Map one source entity, adding to its answer."""
         size = 0
         try:
-            for item, text in enumerate(self._texts(answer, raw, stepper, budget)):
-                cells = self._cells(text, item=item, stepper=stepper, budget=budget)
-                self._assembler.answer(answer, cells, text, budget=budget)
-                if item:
+            for number, item in enumerate(self._items(answer, raw, stepper, budget)):
+                cells = self._cells(item, number=number, stepper=stepper, budget=budget)
+                self._assembler.answer(answer, cells, item, budget=budget)
+                if number:
                     self._heartbeat()
                     size += len(answer.targets[-1].body) if answer.targets else 0
-                    self._limit_items(item, size)
+                    self._limit_items(number, size)
         except TooManyItemsError as error:
             answer.errors += 1
             answer.targets.clear()
@@ -103,12 +106,12 @@ class ResourceMapper:
         if size > LARGEST_SOURCE:
             raise TooManyItemsError(f"gave items of more than {LARGEST_SOURCE} bytes in all")
 
-    def _texts(self, answer: WireSource, raw: str, stepper: Stepper | None, budget: Budget) -> Iterable[str]:
-        """Return what the programs take in: the source entity, or one copy of it for each of its items."""
-        wrapped = f'{{"id":{jq_text(answer.ref)},"e":{raw}}}'
+    def _items(self, answer: WireSource, raw: str, stepper: Stepper | None, budget: Budget) -> Iterable[Item]:
+        """Return what expressions take in: the source entity, or one copy of it for each of its items."""
+        whole = Item(raw, ref=answer.ref)
         slot = self._plan.items_slot
         if slot == NO_SLOT:
-            return (wrapped,)
+            return (whole,)
         stopped = self._why_stopped(slot, stepper)
         if stopped:
             answer.errors += 1
@@ -119,11 +122,11 @@ class ResourceMapper:
         if stepper:
             stepper.announce(self._plan.index, slot)
         begun = time.thread_time()
-        outputs = self._compiled.run_items(wrapped)
+        outputs = self._compiled.run_items(whole)
         self._count_time(slot, begun, budget)
         return self._expand(answer, outputs, raw, stepper)
 
-    def _expand(self, answer: WireSource, outputs: list[Value], raw: str, stepper: Stepper | None) -> Iterable[str]:
+    def _expand(self, answer: WireSource, outputs: list[Value], raw: str, stepper: Stepper | None) -> Iterable[Item]:
         if not outputs:
             raise Skipped
         items, error = outputs[0], self._compiled.error_in(outputs[0])
@@ -138,20 +141,20 @@ class ResourceMapper:
         if not isinstance(document, dict) or self._compiled.error_in(document) is not None:
             return ()
         name = self._plan.items_name
-        return (msgspec.json.encode({**document, name: item}).decode() for item in items)
+        return (Item(msgspec.json.encode({**document, name: item}).decode()) for item in items)
 
-    def _cells(self, text: str, *, item: int, stepper: Stepper | None, budget: Budget) -> Cells:
+    def _cells(self, item: Item, *, number: int, stepper: Stepper | None, budget: Budget) -> Cells:
         if stepper is not None or SELECTOR_SLOT in self._compiled.dead:
-            return self._step_through(text, item=item, stepper=stepper or Stepper(), budget=budget)
+            return self._step_through(item, number=number, stepper=stepper or Stepper(), budget=budget)
         begun = time.thread_time()
         try:
-            values = self._compiled.run_together(text)
+            values = self._compiled.run_together(item)
         except FAILURES:
             # Something outside the slots, such as a value nested too deeply for Python. Singly it costs its field.
-            return self._step_through(text, item=item, stepper=Stepper(), budget=budget)
+            return self._step_through(item, number=number, stepper=Stepper(), budget=budget)
         if time.thread_time() - begun > self._clock.slow:
             # Once more, one by one, to see which of them it was.
-            return self._step_through(text, item=item, stepper=Stepper(), budget=budget)
+            return self._step_through(item, number=number, stepper=Stepper(), budget=budget)
         cells = Cells(len(self._plan.fields))
         for slot, value in values.items():
             if type(value) is dict or slot == SELECTOR_SLOT:
@@ -163,17 +166,17 @@ class ResourceMapper:
                 self._put_dead(cells, slot, stepper)
         return cells
 
-    def _step_through(self, text: str, *, item: int, stepper: Stepper, budget: Budget) -> Cells:
+    def _step_through(self, item: Item, *, number: int, stepper: Stepper, budget: Budget) -> Cells:
         cells = Cells(len(self._plan.fields))
         for slot in range(len(self._plan.fields)):
             if slot == self._plan.items_slot:
                 continue
             known = len(cells.problems)
             begun = time.thread_time()
-            self._step(cells, slot, text, stepper)
+            self._step(cells, slot, item, stepper)
             self._count_time(slot, begun, budget)
             error = cells.problems[known][1] if len(cells.problems) > known else ""
-            stepper.trace(self._plan.index, item, slot, value=cells.values[slot], error=error)
+            stepper.trace(self._plan.index, number, slot, value=cells.values[slot], error=error)
             if cells.values[SELECTOR_SLOT] is not True and not stepper.sees_all:
                 break
         return cells
@@ -183,13 +186,13 @@ class ResourceMapper:
         if spent > self._clock.slow / 2:
             budget.spend_time((self._plan.index, slot), spent)
 
-    def _step(self, cells: Cells, slot: int, text: str, stepper: Stepper) -> None:
+    def _step(self, cells: Cells, slot: int, item: Item, stepper: Stepper) -> None:
         if slot in self._compiled.dead or stepper.why_skipped(self._plan.index, slot):
             self._put_dead(cells, slot, stepper)
             return
         stepper.announce(self._plan.index, slot)
         try:
-            self._put(cells, slot, self._compiled.run_single(slot, text))
+            self._put(cells, slot, self._compiled.run_single(slot, item))
         except FAILURES as error:
             cells.problems.append((slot, message_of(error)))
 
@@ -226,8 +229,9 @@ class SourceMapper:
     ``heartbeat`` is called now and then while one source entity takes long.
     """
 
-    def __init__(self, *, marker: str, clock: Clock, heartbeat: Callable[[], None]) -> None:
+    def __init__(self, *, marker: str, clock: Clock, functions: Functions, heartbeat: Callable[[], None]) -> None:
         self._heartbeat = heartbeat
+        self._functions = functions
         self._marker = marker
         self._clock = clock
         self._resources: dict[int, ResourceMapper] = {}
@@ -236,7 +240,7 @@ class SourceMapper:
         """Hold these resources ready, in place of what was known of them."""
         for plan in plans:
             self._resources[plan.index] = ResourceMapper(
-                plan, marker=self._marker, clock=self._clock, heartbeat=self._heartbeat
+                plan, marker=self._marker, clock=self._clock, functions=self._functions, heartbeat=self._heartbeat
             )
 
     def map_source(

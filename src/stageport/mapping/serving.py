@@ -30,6 +30,8 @@ from stageport.mapping.frames import (
     frame,
 )
 from stageport.mapping.program import LEAD, SELF_TEST, SELF_TEST_OUTPUT, resource_program
+from stageport.mapping.translation.functions import Functions
+from stageport.mapping.translation.json_text import plain_number
 
 FLUSH_SOURCES: Final = 25
 FLUSH_BYTES: Final = 64 * 1024
@@ -107,13 +109,16 @@ class Outbox:
 class Worker:
     """Answers requests until the input ends."""
 
-    def __init__(self, *, source: int, target: int, cpu_seconds: float) -> None:
+    def __init__(self, *, source: int, target: int, cpu_seconds: float, translate: bool) -> None:
         self._source = source
         self._out = Outbox(target)
         self._clock = Clock(cpu_seconds)
         # Nobody can guess the key under which a slot reports its error, so no value can pass for one.
         self._marker = f"\x01error-{os.urandom(8).hex()}"
-        self._mapper = SourceMapper(marker=self._marker, clock=self._clock, heartbeat=self._out.show_life)
+        self._functions = Functions(enabled=translate)
+        self._mapper = SourceMapper(
+            marker=self._marker, clock=self._clock, functions=self._functions, heartbeat=self._out.show_life
+        )
         self._decode = msgspec.msgpack.Decoder(Request).decode
 
     def serve(self) -> None:
@@ -173,7 +178,7 @@ class Worker:
 
     def _trace(self, resource: int, item: int, slot: int, value: Any, error: str) -> None:
         try:
-            encoded = msgspec.json.encode(value)
+            encoded = msgspec.json.encode(value, enc_hook=plain_number)
         except RecursionError:
             encoded, error = b"null", error or "gave a value nested too deeply to be shown"
         if len(encoded) > LARGEST_TRACE:
@@ -184,6 +189,8 @@ class Worker:
         """Compile an expression on its own, and once more as it will stand in its slot."""
         error = unusable(expression)
         text = rewrite_quotes(expression)
+        if error is None and self._functions.of(text) is not None:
+            return Checked()  # what is translated compiles
         if error is None:
             try:
                 jq.compile(LEAD + text)

@@ -43,7 +43,8 @@ def main(options: dict[str, Any]) -> None:
     os.dup2(2, 1)
     # Imports are done: from here on no file can be opened, for there is no number left to give it.
     limit_process(memory=options["memory"], files=target + 1)
-    Worker(source=0, target=target, cpu_seconds=options["cpu_seconds"]).serve()
+    worker = Worker(source=0, target=target, cpu_seconds=options["cpu_seconds"], translate=options["translate"])
+    worker.serve()
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ class Limits:
     ``cpu_seconds`` are for all expressions of a resource on one item together, and half of it for each alone.
     Evaluations that take long though not so long (an eighth) may come to ``slow_seconds`` for one expression.
     ``stall_seconds`` of wall time may pass without a word from a worker. An expression that was stopped ``strikes``
-    times is set aside for the rest of the run. ``told_problems`` of one field are told for each page.
+    times is set aside for the rest of the run. ``told_problems`` of one field are told for each page. Without
+    ``translate``, libjq evaluates every expression.
     """
 
     cpu_seconds: float = 2.0
@@ -56,6 +57,7 @@ class Limits:
     told_problems: int = 20
     chunk_sources: int = 125
     chunk_bytes: int = 2 << 20
+    translate: bool = True
 
 
 class MappedPage(msgspec.Struct, frozen=True, array_like=True, tag="mapped"):
@@ -91,7 +93,12 @@ class WorkerProcess:
             StageportError: it cannot run here.
         """
         options = json.dumps(
-            {"paths": _import_paths(), "memory": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds}
+            {
+                "paths": _import_paths(),
+                "memory": limits.memory_bytes,
+                "cpu_seconds": limits.cpu_seconds,
+                "translate": limits.translate,
+            }
         )
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -74,6 +74,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class JqEngine(StrEnum):
+    """What evaluates the expressions of a mapping; the results are the same."""
+
+    TRANSLATED = "translated"
+    LIBJQ = "libjq"
+
+
 class ResourcesOrigin(StrEnum):
     """Who creates the first blueprints and the first mapping. ``Ocean`` is another word for ``Default``."""
 
@@ -211,6 +218,10 @@ class Settings(Section):
         le=64,
         description="Processes that run the mapping; one per available CPU, at most 4, when left out.",
     )
+    jq: Annotated[JqEngine, BeforeValidator(_lower)] = Field(
+        default=JqEngine.TRANSLATED,
+        description="`translated`: plain expressions as Python functions, the others in libjq. `libjq`: all in libjq.",
+    )
     start_timeout: float = Field(
         default=120, ge=0, description="Seconds to wait for a Backstage that is still starting before giving up."
     )
@@ -248,6 +259,7 @@ OWN_SETTINGS = frozenset(
         "concurrency",
         "delta_interval",
         "http_host",
+        "jq",
         "ledger",
         "live_events_bus",
         "live_events_open",

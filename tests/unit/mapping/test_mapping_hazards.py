@@ -325,6 +325,40 @@ async def test_an_expression_that_is_always_slow_is_set_aside() -> None:
     assert "too slow" in notice.message
 
 
+CUBE = "[.spec.l[] as $a | .spec.l[] as $b | .spec.l[] as $c | select($a + $b == $c)] | length"
+"""Translated, and bounded by nothing but the size of the source entity."""
+
+
+async def test_a_translated_expression_that_takes_too_long_is_stopped_and_named() -> None:
+    told: list[Event] = []
+    sources = [make_source(0, l=[]), make_source(1, l=list(range(1000))), make_source(2, l=[1, 2])]
+    mapped = await map_sources(make_document(x=CUBE, ok=".kind"), sources, told=told)
+    assert [values(source) for source in mapped] == [
+        {"x": 0, "ok": "Component"},
+        {"x": None, "ok": "Component"},
+        {"x": 1, "ok": "Component"},
+    ]
+    assert [problem.field for problem in mapped[1].problems] == ["properties.x"]
+    assert set(replaced(told)) == {"used more than 0.1 s of CPU time"}
+
+
+async def test_a_translated_expression_that_always_takes_too_long_is_set_aside() -> None:
+    told: list[Event] = []
+    sources = [make_source(number, l=list(range(1000))) for number in range(6)]
+    mapped = await map_sources(make_document(x=CUBE, ok=".kind"), sources, told=told)
+    assert all(values(source) == {"x": None, "ok": "Component"} for source in mapped)
+    (notice,) = notices(told)
+    assert "properties.x of resource 0" in notice.message
+
+
+async def test_translated_expressions_that_fill_the_memory_are_stopped() -> None:
+    doubled = ".spec.s" + ' | [., .] | join("")' * 28
+    (mapped,) = await map_sources(
+        make_document(x=doubled, ok=".kind"), [make_source(0, s="x" * 1000)], limits=Limits(memory_bytes=200 << 20)
+    )
+    assert values(mapped) == {"x": None, "ok": "Component"}
+
+
 async def test_too_many_items_are_an_error() -> None:
     document = make_document(make_resource(port={"itemsToParse": "[range(30000)]"}))
     (mapped,) = await map_sources(document, [make_source()], limits=Limits())
