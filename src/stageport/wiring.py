@@ -3,6 +3,8 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,6 +22,7 @@ from stageport.model.entities import Json
 from stageport.model.errors import LedgerBusyError, UsageError
 from stageport.model.events import Listener, Noticed
 from stageport.model.runs import Run
+from stageport.model.schedule import Cron, Every, Schedule
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.entities import PortCatalog
 from stageport.port.identity import IntegrationIdentity
@@ -107,13 +110,28 @@ def _patience(settings: Settings) -> RetryPolicy:
 
 def open_integration(session: PortSession, settings: Settings) -> PortIntegration:
     """Return the integration's record at Port."""
-    minutes = settings.scheduled_resync_interval
     return PortIntegration(
         session,
         changelog_destination=changelog_destination(settings),
         resources_origin=origin_of(settings),
-        interval_minutes=None if minutes is None else round(minutes),
+        schedule=schedule_of(settings),
     )
+
+
+def schedule_of(settings: Settings) -> Schedule | None:
+    """Return when resyncs happen by themselves; intervals count from when this process began."""
+    chosen = settings.scheduled_resync_interval
+    if chosen is None:
+        return None
+    if isinstance(chosen, str):
+        return Cron(chosen, settings.scheduled_resync_timezone)
+    return Every(timedelta(minutes=chosen), since=process_start())
+
+
+@cache
+def process_start() -> datetime:
+    """Return the moment from which this process counts."""
+    return datetime.now(UTC)
 
 
 def open_change_log(integration: PortIntegration, settings: Settings, listener: Listener) -> ChangeLog | None:

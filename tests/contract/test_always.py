@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.contract.harness import (
 
 from stageport.model.errors import TargetRefusedError
 from stageport.model.events import Noticed, PassEnded
+from stageport.model.schedule import Every
 from stageport.sandbox.faults import Fault, FaultKind
 from stageport.settings import load_settings
 from stageport.sync import always as always_room
@@ -31,6 +33,7 @@ from stageport.sync.polling import poll
 from stageport.wiring import open_surroundings, pass_options
 
 QUICK = 0.05
+EVERY = Every(timedelta(seconds=QUICK), since=datetime(2026, 1, 1, tzinfo=UTC))
 PATIENCE = 8.0
 
 
@@ -127,7 +130,7 @@ async def test_triggers_that_overlap_come_to_one_pass_more() -> None:
 
 
 async def test_the_schedule_resyncs_by_itself() -> None:
-    async with serve_world([component("pay")]) as world, running(world, Rhythm(delta=0, scheduled=QUICK)):
+    async with serve_world([component("pay")]) as world, running(world, Rhythm(delta=0, schedule=EVERY)):
         await until(lambda: ended(world, "resync") >= 2)
 
 

@@ -1,10 +1,13 @@
 """The integration's record: mapping document, state of resyncs, examples."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from tests.scripted import Answer, as_json
 from tests.scripted_port import complain, scripted_port
 
 from stageport.model.errors import TargetAnswerError
+from stageport.model.schedule import Cron, Every
 from stageport.port.examples import MASK
 
 RECORD = "/v1/integration/my-backstage"
@@ -64,25 +67,34 @@ async def test_a_change_always_carries_the_version() -> None:
 
 
 async def test_the_state_of_a_resync_in_the_words_of_the_wire() -> None:
+    every = Every(timedelta(minutes=90), since=datetime(2026, 11, 23, 3, 55, tzinfo=UTC))
     async with scripted_port({f"PATCH {RECORD}/resync-state": as_json({"ok": True, "integration": {}})}) as port:
-        integration = port.integration(interval_minutes=90)
+        integration = port.integration(schedule=every)
         await integration.report_state("running", started="2026-11-23T04:00:00+00:00", ended=None)
-        await integration.report_state("completed", started=None, ended="2026-11-23T04:10:00+00:00")
+        await integration.report_state("completed", started=None, ended="2026-11-23T05:40:00+00:00")
     assert [seen.json for seen in port.script.seen] == [
         {
             "status": "running",
             "lastResyncStart": "2026-11-23T04:00:00+00:00",
             "lastResyncEnd": None,
-            "nextResync": "2026-11-23T05:30:00+00:00",
+            "nextResync": "2026-11-23T05:25:00.000Z",
             "intervalInMinuets": 90,
         },
         {
             "status": "completed",
-            "lastResyncEnd": "2026-11-23T04:10:00+00:00",
-            "nextResync": "2026-11-23T05:40:00+00:00",
+            "lastResyncEnd": "2026-11-23T05:40:00+00:00",
+            "nextResync": "2026-11-23T06:55:00.000Z",
             "intervalInMinuets": 90,
         },
     ]
+
+
+async def test_a_cron_schedule_announces_its_next_moment_in_utc() -> None:
+    async with scripted_port({f"PATCH {RECORD}/resync-state": as_json({"integration": {}})}) as port:
+        integration = port.integration(schedule=Cron("0 3 * * *", "Europe/Berlin"))
+        await integration.report_state("completed", started=None, ended="2026-07-01T04:10:00+00:00")
+    assert port.script.seen[0].json["nextResync"] == "2026-07-02T01:00:00.000Z"
+    assert port.script.seen[0].json["intervalInMinuets"] == 24 * 60
 
 
 async def test_without_a_schedule_no_next_resync_is_announced() -> None:

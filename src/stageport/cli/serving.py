@@ -31,9 +31,7 @@ from stageport.sync.surroundings import Surroundings
 from stageport.telemetry.metrics import Metrics
 from stageport.telemetry.progress import fan_out
 from stageport.web.server import Webhook, serve_web
-from stageport.wiring import open_surroundings, pass_options
-
-MINUTE = 60.0
+from stageport.wiring import open_surroundings, pass_options, schedule_of
 
 
 def serve_by_settings(given: Mapping[str, object], *, config: Path | None) -> int:
@@ -121,13 +119,12 @@ def webhook_of(settings: Settings) -> Webhook | None:
 def rhythm_of(settings: Settings) -> Rhythm:
     """Return when passes happen by themselves."""
     listener = settings.event_listener
-    minutes = settings.scheduled_resync_interval
     on_start = not isinstance(listener, PollingListener) or listener.resync_on_start
     idle = isinstance(listener, ActionsOnlyListener)
     return Rhythm(
         delta=0.0 if idle else delta_seconds(settings),
         unhinted=unhinted_seconds(settings),
-        scheduled=None if minutes is None else minutes * MINUTE,
+        schedule=schedule_of(settings),
         on_start=on_start,
         resyncs=listener.should_resync and not isinstance(listener, WebhooksOnlyListener | ActionsOnlyListener),
     )

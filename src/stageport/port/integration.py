@@ -1,7 +1,7 @@
 """The integration's record at Port: the mapping document, the state of resyncs, examples of raw data."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -9,6 +9,7 @@ import msgspec
 
 from stageport.http.messages import Response
 from stageport.model.entities import Json
+from stageport.model.schedule import Schedule, minutes_between
 from stageport.port.answers import decode_answer
 from stageport.port.batches import LARGEST_BODY
 from stageport.port.examples import mask_secrets
@@ -59,7 +60,8 @@ class PortIntegration:
     """One integration, under the identity of the session.
 
     ``changelog_destination`` tells Port how to ask for a resync (``{}`` when we poll). ``resources_origin`` says who
-    creates blueprints: ``Default`` (we do) or ``Empty``. ``interval_minutes`` is the schedule, for Port to show.
+    creates blueprints: ``Default`` (we do) or ``Empty``. ``schedule`` says when the next resync is due, for Port to
+    show.
     """
 
     def __init__(
@@ -68,13 +70,13 @@ class PortIntegration:
         *,
         changelog_destination: Json = None,
         resources_origin: str = "Default",
-        interval_minutes: int | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         self._session = session
         self._path = integration_path(session.identity.identifier)
         self._changelog_destination = changelog_destination or {}
         self._resources_origin = resources_origin
-        self._interval = interval_minutes
+        self._schedule = schedule
 
     async def read_integration(self) -> Json | None:
         """Return the record as Port gives it, None when there is none."""
@@ -115,8 +117,7 @@ class PortIntegration:
         body = {
             "status": status,
             "lastResyncEnd": ended,
-            "nextResync": self._next_resync(ended or started),
-            "intervalInMinuets": self._interval,  # spelt like this on the wire
+            **self._outlook(ended or started),
         }
         if started is not None:
             body["lastResyncStart"] = started
@@ -173,10 +174,16 @@ class PortIntegration:
             raise self._session.explain(response, doing=doing)
         return decode_answer(_records, response, doing=doing).integration or {}
 
-    def _next_resync(self, after: str | None) -> str | None:
-        if self._interval is None or after is None:
-            return None
-        return (datetime.fromisoformat(after) + timedelta(minutes=self._interval)).isoformat()
+    def _outlook(self, after: str | None) -> Json:
+        """Say when the next resync is due; ``intervalInMinuets`` is spelt like this on the wire."""
+        if self._schedule is None or after is None:
+            return {"nextResync": None, "intervalInMinuets": None}
+        moment = datetime.fromisoformat(after)
+        due = self._schedule.after(moment).astimezone(UTC)
+        return {
+            "nextResync": due.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "intervalInMinuets": minutes_between(self._schedule, moment),
+        }
 
 
 def _fitting(examples: Sequence[bytes]) -> Iterator[bytes]:

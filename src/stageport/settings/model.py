@@ -7,14 +7,16 @@ from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema
 
+from stageport.model.schedule import cron_expression, time_zone
 from stageport.model.signing import parse_keys
 from stageport.settings.cpus import default_workers
 from stageport.settings.listeners import EventListener, PollingListener, Section
 
 DEFAULT_PORT_URL = "https://api.getport.io"
 KNOWN_PORT_HOSTS = frozenset({"api.getport.io", "api.us.getport.io", "api.port.io", "api.us.port.io"})
+LONGEST_MINUTES = 366 * 24 * 60
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -51,6 +53,23 @@ def _signing_secrets(value: SecretStr) -> SecretStr:
     return value
 
 
+def _schedule(value: object) -> object:
+    """Accept minutes, or a cron expression."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return cron_expression(str(value))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < LONGEST_MINUTES:
+        raise ValueError("should be greater than 0 (minutes), and less than a year")
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ScheduleValue = Annotated[
+    float | str,
+    BeforeValidator(_schedule),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+]
 Secret = Annotated[SecretStr, BeforeValidator(_text)]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(json_schema_extra={"format": "uri"})]
 PortUrl = Annotated[HttpUrl, AfterValidator(_port_url)]
@@ -176,8 +195,12 @@ class Settings(Section):
         default=True,
         description="Show Port up to five raw entities of each kind for its mapping editor.",
     )
-    scheduled_resync_interval: float | None = Field(
-        default=None, gt=0, description="Minutes between two resyncs; none when left out."
+    scheduled_resync_interval: ScheduleValue | None = Field(
+        default=None,
+        description="Minutes between two resyncs, or a cron expression (`0 3 * * *`); none when left out.",
+    )
+    scheduled_resync_timezone: Annotated[str, AfterValidator(time_zone)] = Field(
+        default="UTC", description="The time zone of the cron expression, like `Europe/Berlin`."
     )
     create_port_resources_origin: Annotated[ResourcesOrigin, BeforeValidator(_capital)] | None = Field(
         default=None,
@@ -266,6 +289,7 @@ OWN_SETTINGS = frozenset(
         "live_events_secret",
         "log_format",
         "page_size",
+        "scheduled_resync_timezone",
         "start_timeout",
         "unreachable_timeout",
         "webhook_secret",

@@ -10,10 +10,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from stageport.model.errors import InterruptedPassError, LedgerError, StageportError, TargetRefusedError
 from stageport.model.events import LedgerMeasured, Noticed
 from stageport.model.exits import Exit
+from stageport.model.schedule import Schedule
 from stageport.plan.plan import RELEASABLE
 from stageport.sync.asks import Asks
 from stageport.sync.duty import Duty
@@ -27,6 +29,7 @@ from stageport.sync.warm import WarmMapper
 
 TICK_SECONDS = 1.0
 ALIVE_SECONDS = 60.0
+SLEPT_AT_ONCE = 60.0
 FIRST_WAIT = 5.0
 LONGEST_WAIT = 300.0
 SHARE_OF_INTERVAL = 0.05
@@ -44,7 +47,7 @@ class Rhythm:
     """
 
     delta: float = 15.0
-    scheduled: float | None = None
+    schedule: Schedule | None = None
     on_start: bool = True
     resyncs: bool = True
     unhinted: float | None = None
@@ -156,9 +159,14 @@ class Always:
         return rhythm.unhinted if rhythm.unhinted and self._missed >= MISSED else rhythm.delta
 
     async def _keep_schedule(self) -> None:
-        while self._rhythm.scheduled is not None and self._rhythm.resyncs:
-            await self._sleep(self._rhythm.scheduled)
+        while self._rhythm.schedule is not None and self._rhythm.resyncs:
+            await self._sleep_until(self._rhythm.schedule.after(self._options.now()))
             self.asks.ask(PassKind.RESYNC, "the schedule")
+
+    async def _sleep_until(self, due: datetime) -> None:
+        """Sleep in parts: the clock on the wall may be set, and the machine may have been asleep itself."""
+        while (left := (due - self._options.now()).total_seconds()) > 0:
+            await self._sleep(min(left, SLEPT_AT_ONCE))
 
     # The worker
 

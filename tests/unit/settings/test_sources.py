@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stageport.model.errors import SettingsError
 from stageport.settings import Loaded, Source, load_settings
 from stageport.settings.listeners import KafkaListener, OnceListener, PollingListener
 
@@ -242,3 +243,34 @@ def test_unknown_keys_of_a_file_are_listed_by_their_place(tmp_path):
         ("config file: config.yaml: port.clientIdd", "unknown; did you mean port.client_id?"),
         ("config file: config.yaml: streaming", "has no effect here: pages are always streamed"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("60", 60.0),
+        ("0.5", 0.5),
+        ("*/60 * * * *", "*/60 * * * *"),
+        ("'0 3 * * 1'", "0 3 * * 1"),
+        ("@daily", "0 0 * * *"),
+    ],
+)
+def test_the_schedule_is_minutes_or_cron(tmp_path, given, understood):
+    settings = load(tmp_path, env={"OCEAN__SCHEDULED_RESYNC_INTERVAL": given}).settings
+    assert settings.scheduled_resync_interval == understood
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("OCEAN__SCHEDULED_RESYNC_INTERVAL", "0", "minutes"),
+        ("OCEAN__SCHEDULED_RESYNC_INTERVAL", "-5", "minutes"),
+        ("OCEAN__SCHEDULED_RESYNC_INTERVAL", "nan", "minutes"),
+        ("OCEAN__SCHEDULED_RESYNC_INTERVAL", "now and then", "cron"),
+        ("STAGEPORT_SCHEDULED_RESYNC_TIMEZONE", "Middle/Earth", "time zone"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused(tmp_path, name, given, said):
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, env={name: given})
+    assert said in f"{caught.value.message} {caught.value.hint}"
