@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.harness import Entity, RealBackstage, descriptors_in, first_of_each_ref
+from tests.e2e.installing import PACKAGE, FreshBackend
+from tests.e2e.module_rig import Rig
+from tests.e2e.postgres import PostgresServer
 
 REAL_CATALOGS = Path(__file__).parents[2] / ".." / "shared" / "real-catalogs"
 
@@ -54,6 +57,48 @@ def backstage_with_real_catalogs(backstage: RealBackstage, real_descriptors: lis
     """A real Backstage that was given those; `progress()` says which are shown, and of the others why not."""
     backstage.apply(real_descriptors)
     return backstage
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> FreshBackend:
+    """A backend folder into which the packed module was installed; skips where it is not packed."""
+    if not PACKAGE.exists():
+        pytest.skip("the module is not packed: `make build/module.tgz`")
+    backend = FreshBackend(tmp_path_factory.mktemp("fresh") / "backend")
+    backend.install()
+    return backend
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole run."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def rig(request: pytest.FixtureRequest, fresh: FreshBackend, tmp_path: Path) -> Iterator[Rig]:
+    """A database (SQLite, then PostgreSQL), a receiver, and Backstages with the module as a test wants them."""
+    postgres = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    rig = Rig(request.param, fresh, postgres, tmp_path)
+    try:
+        yield rig
+    finally:
+        rig.stop()
+
+
+@pytest.fixture
+def postgres_rig(fresh: FreshBackend, postgres: PostgresServer, tmp_path: Path) -> Iterator[Rig]:
+    """The same on PostgreSQL only."""
+    rig = Rig("postgres", fresh, postgres, tmp_path)
+    try:
+        yield rig
+    finally:
+        rig.stop()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -85,7 +85,7 @@ class RealBackstage:
         self._backend = backend
         self._further_environment = dict(environment or {})
         self.log_file = home / "backstage.log"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = secrets.token_hex(16)
         self.denied_token = secrets.token_hex(16)
@@ -314,7 +314,7 @@ def first_of_each_ref(entities: Iterable[Entity]) -> list[Entity]:
     return list(firsts.values())
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,182 @@
+"""The whole way of a change: a real Backstage with the module, `stageport run`, and the Port stand-in."""
+
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from tests.e2e.harness import Entity, RealBackstage, first_of_each_ref, free_port, ref_of
+from tests.e2e.module_rig import FULL, Rig, component, group, until
+from tests.e2e.port import Stageport, port_in_thread
+from tests.expectation import differences, expected_catalog, expected_stubs
+
+from stageport.sandbox.backstage.descriptors import sample_descriptors
+from stageport.sandbox.port.options import PortOptions
+
+CHANGES = 100 if FULL else 12
+AWAY = 60.0 if FULL else 3.0
+LOOK = 0.01
+"""Seconds between two looks at Backstage and at Port, and so how exact the times are."""
+
+
+def titled(name: str, title: str) -> Entity:
+    entity = component(name, "one")
+    entity["metadata"]["title"] = title
+    return entity
+
+
+@dataclass
+class Change:
+    """One change under way: `title` is what shows it, None that the entity is gone."""
+
+    ref: str
+    title: str | None
+    made: float
+    visible: float | None = None
+    in_port: float | None = None
+
+
+@dataclass
+class Watch:
+    """Notes, from a thread of its own, when changes become visible in Backstage and when they are in Port."""
+
+    backstage: RealBackstage
+    stageport: Stageport
+    changes: list[Change] = field(default_factory=list)
+
+    def made(self, ref: str, title: str | None) -> None:
+        self.changes.append(Change(ref, title, time.monotonic()))
+
+    def done(self) -> bool:
+        return all(one.visible is not None and one.in_port is not None for one in self.changes)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        ended = threading.Event()
+        looks = [threading.Thread(target=self._repeat, args=(look, ended)) for look in (self._look, self._look_at_port)]
+        for thread in looks:
+            thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            for thread in looks:
+                thread.join()
+
+    def _repeat(self, look: "object", ended: threading.Event) -> None:
+        assert callable(look)
+        while not ended.wait(LOOK):
+            look()
+
+    def _look(self) -> None:
+        waiting = [one for one in self.changes if one.visible is None]
+        if not waiting:
+            return
+        began = time.monotonic()
+        body = {"entityRefs": [one.ref for one in waiting], "fields": ["metadata.title"]}
+        items = self.backstage.request("POST", "/api/catalog/entities/by-refs", body=body).json["items"]
+        for one, item in zip(waiting, items, strict=True):
+            if (item and item.get("metadata", {}).get("title")) == one.title:
+                one.visible = began
+
+    def _look_at_port(self) -> None:
+        for one in [one for one in self.changes if one.in_port is None]:
+            held = self.stageport.port.state.entity("component", one.ref)
+            if (held and held.title) == one.title:
+                one.in_port = time.monotonic()
+
+
+def in_words(name: str, seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return f"{name}: median {statistics.median(ordered) * 1000:.0f} ms, 95 % under {high * 1000:.0f} ms"
+
+
+def disagreement(backstage: RealBackstage, stageport: Stageport) -> list[str]:
+    expected = expected_catalog(backstage.entities())
+    stubs = expected_stubs(expected)
+    return differences(expected, {key: one for key, one in stageport.held().items() if key not in stubs})
+
+
+@contextmanager
+def whole_way(rig: Rig) -> Iterator[tuple[RealBackstage, Stageport, dict[str, str]]]:
+    """A filled Backstage that tells a Stageport, which is not started yet, at the address that is in its settings."""
+    number = free_port()
+    backstage = rig.backend(config=rig.fresh.config(f"http://127.0.0.1:{number}"))
+    backstage.start()
+    backstage.apply([group("one"), group("two"), *first_of_each_ref(sample_descriptors())])
+    settings = {
+        "STAGEPORT_HTTP_PORT": str(number),
+        "STAGEPORT_HTTP_HOST": "127.0.0.1",
+        "STAGEPORT_LIVE_EVENTS_SECRET": rig.fresh.secret,
+        "OCEAN__EVENT_LISTENER": '{"type": "POLLING", "interval": 60}',
+        "STAGEPORT_LEDGER": str(backstage.home / "ledger.db"),
+    }
+    with port_in_thread(PortOptions()) as port:
+        yield (
+            backstage,
+            Stageport(backstage_url=backstage.url, token=backstage.token, port=port, folder=backstage.home),
+            settings,
+        )
+
+
+def test_port_knows_a_moment_after_backstage_shows(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    with whole_way(rig) as (backstage, stageport, settings), stageport.running("run", **settings) as service:
+        until(lambda: not disagreement(backstage, stageport), what="the first pass")
+        backstage.apply_delta(added=[titled("first", "First")])
+        until(lambda: ("component", "component:default/first") in stageport.held(), what="the first event")
+
+        watch = Watch(backstage, stageport)
+        lines = []
+        with watch.running():
+            for verb, title in (("creates", "New"), ("updates", "Newer"), ("deletes", None)):
+                watch.changes = []
+                for place in range(CHANGES):
+                    entity = titled(f"live-{place}", title or "Gone")
+                    watch.made(ref_of(entity), title)
+                    if title:
+                        backstage.apply_delta(added=[entity], wait=False)
+                    else:
+                        backstage.apply_delta(removed=[ref_of(entity)], wait=False)
+                    time.sleep(0.1)
+                until(watch.done, what=lambda: f"{[one for one in watch.changes if one.in_port is None]}")
+                seen = [(one.made, one.visible or 0.0, one.in_port or 0.0) for one in watch.changes]
+                lines.append(
+                    f"{CHANGES} {verb}, {rig.database}: "
+                    + in_words("from visible in Backstage to in Port", [port - visible for _, visible, port in seen])
+                    + "; "
+                    + in_words("from the provider's mutation", [port - made for made, _, port in seen])
+                )
+        until(lambda: not disagreement(backstage, stageport), what="equal catalogs")
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(10) == 0
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))
+
+
+def test_a_service_that_was_away_catches_up(rig: Rig) -> None:
+    if rig.database == "sqlite" and not FULL:
+        pytest.skip("on PostgreSQL only, unless STAGEPORT_E2E_MODULE=full")
+    with whole_way(rig) as (backstage, stageport, settings):
+        with stageport.running("run", **settings):
+            until(lambda: not disagreement(backstage, stageport), what="the first pass")
+            backstage.apply_delta(added=[titled(f"c{place}", "One") for place in range(10)])
+            until(lambda: not disagreement(backstage, stageport), what="equal catalogs")
+        # Killed, with no word to anybody; things change meanwhile.
+        gone_at = time.monotonic()
+        backstage.apply_delta(added=[titled(f"c{place}", "Two") for place in range(5)])
+        backstage.delete("component:default/c9")
+        backstage.apply_delta(added=[component("c8", "two")])
+        backstage.restart()
+        time.sleep(max(0.0, AWAY - (time.monotonic() - gone_at)))
+        with stageport.running("run", **settings) as service:
+            until(lambda: not disagreement(backstage, stageport), what="equal catalogs after the absence")
+            backstage.apply_delta(added=[titled("c7", "Three")])
+            until(lambda: not disagreement(backstage, stageport), what="the next change")
+            service.send_signal(signal.SIGTERM)
+            assert service.wait(10) == 0
+        assert stageport.port.state.journal.crashes == []
