@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+from stageport.backstage.bus import LONGEST_WAIT, BackstageBus
 from stageport.backstage.client import BackstageCatalog
 from stageport.http.pacing import Gate
 from stageport.http.retry import RetryPolicy
@@ -102,6 +103,24 @@ def _transport(settings: Settings, trust: TlsSettings, *, timeout: float) -> Tra
         strict_certificates=trust.x509.strict,
         authorities=[Path(place) for place in places if place],
     )
+
+
+@asynccontextmanager
+async def open_bus(settings: Settings) -> AsyncIterator[BackstageBus]:
+    """Open the client of the source's event bus, with a subscription that is this integration's.
+
+    Raises:
+        SettingsError: the source's address is missing.
+    """
+    access = backstage_access(settings)
+    trust = settings.ssl.third_party
+    async with Transport(timeout=LONGEST_WAIT, verify=trust.verify, strict_certificates=trust.x509.strict) as transport:
+        yield BackstageBus(
+            access.url,
+            token=access.token.get_secret_value() if access.token else None,
+            transport=transport,
+            subscription=f"stageport-{settings.integration.identifier}",
+        )
 
 
 def _patience(settings: Settings) -> RetryPolicy:

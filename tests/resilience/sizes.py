@@ -28,3 +28,5 @@ LARGE = size("LARGE", 20_000)
 """Memory is compared between catalogs of these two sizes."""
 SEED = size("SEED", 1)
 """Where the chance of kills and of sequences begins."""
+BURST = size("BURST", 4_000)
+"""Changes that live events tell of within a moment."""

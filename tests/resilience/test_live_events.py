@@ -4,10 +4,14 @@ import asyncio
 import json
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import pytest
@@ -15,10 +19,15 @@ from tests.contract.command import environment_of, start
 from tests.contract.harness import World, component, group, ref, serve_world
 from tests.contract.live_rig import PATH, SECRET, Sender, changed, until
 from tests.contract.test_safety_rules import BOTH, OWNED, TEAM
+from tests.expectation import BLUEPRINT_OF
+from tests.resilience.processes import shared_bytes, tree
+from tests.resilience.sizes import BURST
 
 from stageport.sandbox.faults import Fault, FaultKind
 from stageport.sync.passes import PassKind
 
+MOST_MEMORY = 160 << 20
+"""Bytes, of the service and its mapping processes together, however many changes come at once."""
 CART = ("component", "component:default/cart")
 
 
@@ -29,9 +38,15 @@ class Process:
     process: asyncio.subprocess.Process
     url: str
 
+    async def read_on(self) -> None:
+        """Read what it logs, so that it never waits for a reader."""
+        assert self.process.stderr is not None
+        async for _ in self.process.stderr:
+            pass
+
     async def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        await self.process.communicate()
+        await self.process.wait()
 
 
 async def serve(world: World, folder: Path, **more: str) -> Process:
@@ -118,3 +133,95 @@ async def test_a_process_that_is_told_to_stop_keeps_what_it_took() -> None:
             assert (await sender.post({"entityRefs": ["component:cart"]}, plain, path=PATH)).status == 401
         finally:
             await again.kill()
+
+
+class Memory:
+    """Looks at a process tree until it is told to stop; ``peak`` is the most it has seen, in bytes."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self.start = shared_bytes(tree(pid))
+        self.peak = self.start
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._stopped.wait(0.05):
+            self.peak = max(self.peak, shared_bytes(tree(self._pid)))
+
+
+async def flood(sender: Sender, refs: Sequence[str]) -> list[float]:
+    """Tell of all at once, in messages of 500; return how long each answer took."""
+
+    async def tell(part: Sequence[str]) -> float:
+        began = time.perf_counter()
+        assert (await sender.tell(*part)).status == 202
+        return time.perf_counter() - began
+
+    return await asyncio.gather(*(tell(refs[start : start + 500]) for start in range(0, len(refs), 500)))
+
+
+async def work_off(sender: Sender) -> list[float]:
+    """Go on sending while it is worked off, until nothing waits any more; return how long each answer took."""
+    took = []
+    while True:
+        began = time.perf_counter()
+        assert (await sender.tell("location:default/nobody-maps-this")).status == 202
+        took.append(time.perf_counter() - began)
+        async with sender.session.get(f"{sender.url}/status") as answer:
+            hints = (await answer.json())["hints"]
+        if hints["waiting"] <= 1:
+            return took
+        await asyncio.sleep(0.2)
+
+
+def median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+@pytest.mark.timeout(120 + BURST // 20)
+async def test_a_burst_is_taken_at_once_and_worked_off_in_few_requests() -> None:
+    """Everything changes at once: the receiver answers on, memory stays flat, and Port ends equal."""
+    async with (
+        serve_world(entities=BURST, kind=PassKind.RESYNC) as world,
+        folder() as place,
+        aiohttp.ClientSession() as session,
+    ):
+        process = await serve(world, place, STAGEPORT_DELTA_INTERVAL="0")
+        reading = asyncio.create_task(process.read_on())
+        await until(lambda: world.resync_state() == "completed", seconds=60 + BURST / 20)
+        changed_refs = [one.ref for one in world.catalog if one.kind.lower() in BLUEPRINT_OF.keys() - {"user"}]
+        for one in changed_refs:
+            world.catalog.update(one, lambda entity: entity["metadata"].update(title="Changed by the burst"))
+        world.forget()
+        sender, began = Sender(process.url, session), time.perf_counter()
+        with Memory(process.process.pid) as memory:
+            at_once = await flood(sender, changed_refs)
+            meanwhile = await work_off(sender)
+        seconds = time.perf_counter() - began
+        await process.kill()
+        await reading
+        by_refs = sum(1 for request in world.backstage.requests if request.endswith("/by-refs"))
+        bulks = sum(1 for seen in world.requests() if seen.route.endswith("/bulk"))
+        kinds = Counter(one.partition(":")[0] for one in changed_refs)
+        least = (-(-len(changed_refs) // 500), sum(-(-count // 20) for count in kinds.values()))
+        print(
+            f"\n{len(changed_refs)} changes, {world.writes().total()} written in {seconds:.1f} s: "
+            f"{by_refs} by-refs (least {least[0]}), {bulks} bulk (least {least[1]}), "
+            f"{len(world.requests()) - bulks} other requests to Port; "
+            f"answers in {median(at_once) * 1000:.0f} ms (most {max(at_once) * 1000:.0f}) at once, "
+            f"{median(meanwhile) * 1000:.0f} ms (most {max(meanwhile) * 1000:.0f}) meanwhile; "
+            f"memory {memory.start >> 20} MiB before, {memory.peak >> 20} at most"
+        )
+        assert world.wrong() == []
+        assert by_refs <= least[0] * 1.2 + 4
+        assert bulks <= least[1] * 1.2 + 20
+        assert memory.peak < MOST_MEMORY

@@ -10,8 +10,10 @@ from stageport.model.signing import parse_keys
 from stageport.settings import Settings
 from stageport.sync.always import Always
 from stageport.sync.hints import HintWork
+from stageport.sync.listening import listen
 from stageport.sync.surroundings import Surroundings
 from stageport.web.receiver import Admission, Receiver
+from stageport.wiring import open_bus
 
 ALONE = 15.0
 BESIDE = 300.0
@@ -75,3 +77,9 @@ def receiver_of(always: Always, admission: Admission) -> Receiver:
 
     listener(HintsWaiting(*queue.backlog()))  # an earlier process may have left some
     return Receiver(queue, admission, taken=taken, refused=refused)
+
+
+async def listen_to_bus(always: Always, settings: Settings) -> None:
+    """Listen to Backstage's event bus for ever."""
+    async with open_bus(settings) as bus:
+        await listen(always, bus)

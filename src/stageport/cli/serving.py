@@ -9,7 +9,14 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from stageport.cli.live import admission_of, delta_seconds, path_prefix, receiver_of, unhinted_seconds, work_of
+from stageport.cli.live import (
+    admission_of,
+    delta_seconds,
+    path_prefix,
+    receiver_of,
+    unhinted_seconds,
+    work_of,
+)
 from stageport.cli.passes import load, show_outcome, start_logs, work
 from stageport.cli.running import run_until_stopped
 from stageport.cli.watch import ServiceWatch

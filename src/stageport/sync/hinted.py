@@ -4,8 +4,9 @@ It asks Backstage for them by ref, and keeps every rule of safety that a whole d
 a kind lost everything, so kinds that lost something are counted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
+from itertools import groupby
 
 from stageport.model.entities import SourceEntity
 from stageport.model.events import PageRead
@@ -41,27 +42,27 @@ class HintReader:
         Raises:
             SourceError: Backstage could not be read.
         """
+        # What nobody maps costs no question.
+        places = {place[1].kind.lower(): self._places(place[1].kind.lower()) for place in self._names.places}
+        known = [hint for hint in sorted(hints) if _kind(hint.ref) in places]
         gone: list[SourceRef] = []
-        by_kind: dict[str, list[Hint]] = {}
-        for hint in sorted(hints):
-            by_kind.setdefault(hint.ref.partition(":")[0], []).append(hint)
-        for kind, group in by_kind.items():
-            places = [place for place in self._names.places if place[1].kind.lower() == kind]
-            # What nobody maps costs no question.
-            if places:
-                gone += await self._read_kind(places, group)
+        for start in range(0, len(known), REFS_AT_ONCE):
+            gone += await self._read_chunk(places, known[start : start + REFS_AT_ONCE])
+        for kind in sorted({_kind(name) for name in gone}):
+            await self._count(places[kind])
         return gone
 
-    async def _read_kind(self, places: Sequence[Place], hints: Sequence[Hint]) -> list[SourceRef]:
+    def _places(self, kind: str) -> list[Place]:
+        return [place for place in self._names.places if place[1].kind.lower() == kind]
+
+    async def _read_chunk(self, places: Mapping[str, Sequence[Place]], hints: Sequence[Hint]) -> list[SourceRef]:
+        answers = await self._around.source.read_refs([hint.ref for hint in hints])
         gone: list[SourceRef] = []
-        for start in range(0, len(hints), REFS_AT_ONCE):
-            chunk = hints[start : start + REFS_AT_ONCE]
-            answers = await self._around.source.read_refs([hint.ref for hint in chunk])
-            there = {ref: entity for ref, entity in answers.items() if entity is not None}
-            for place in places:
-                gone += await self._take(place, chunk, there)
-        if gone:
-            await self._count(places)
+        for kind, named in groupby(hints, key=lambda hint: _kind(hint.ref)):
+            group = list(named)
+            there = {hint.ref: entity for hint in group if (entity := answers.get(hint.ref)) is not None}
+            for place in places[kind]:
+                gone += await self._take(place, group, there)
         return gone
 
     async def _take(
@@ -107,6 +108,10 @@ class HintReader:
             count = await self._around.source.count_kind(read.kind, filters=read.filters)
             self._findings.counted += count
             self._findings.read_by_kind[read.kind.lower()] += count
+
+
+def _kind(name: SourceRef) -> str:
+    return name.partition(":")[0]
 
 
 def _narrowed(given: str, names: Sequence[str]) -> str:

@@ -201,6 +201,26 @@ class RunHistory(Protocol):
         ...
 
 
+class EventBus(Protocol):
+    """A bus on which the source tells of changes."""
+
+    async def subscribe(self) -> None:
+        """Subscribe; a subscription that exists keeps its place.
+
+        Raises:
+            SourceError: there is no bus, or it cannot be used.
+        """
+        ...
+
+    async def read(self) -> Sequence[Json] | None:
+        """Wait for events and return them; none when there was nothing for a while; None without a subscription.
+
+        Raises:
+            SourceError: the bus cannot be used.
+        """
+        ...
+
+
 class HintQueue(Protocol):
     """Refs that somebody says have changed, safe until they were looked at. Calls may come from several threads."""
 

@@ -24,6 +24,7 @@ from stageport.sandbox.backstage.answers import (
     error_answer,
     json_answer,
 )
+from stageport.sandbox.backstage.bus import EventBus
 from stageport.sandbox.backstage.catalog import Catalog
 from stageport.sandbox.backstage.descriptors import Descriptor, sample_conditions, sample_descriptors
 from stageport.sandbox.backstage.routes.table import find_route
@@ -47,7 +48,8 @@ class BackstageOptions:
 
     ``descriptors`` or ``entities`` (how many synthetic ones) make the catalog; neither means the sample. ``token``
     is one that may do everything; ``tokens`` are further ones. With no token at all, everybody may read. ``compress``
-    answers to clients that ask for it: that takes five times the work of everything else, as it does in Backstage.
+    answers to clients that ask for it: that takes five times the work of everything else, as it does in Backstage. With
+    ``bus_seconds`` there is an event bus, which keeps a reader for so long when it has nothing to tell.
     """
 
     descriptors: Sequence[Descriptor] | None = None
@@ -58,6 +60,7 @@ class BackstageOptions:
     latency_ms: float = 0.0
     compress: bool = True
     rate_limit: RateLimit | None = None
+    bus_seconds: float | None = None
     startup: Sequence[Phase] = ()
     faults: Sequence[Fault] = ()
 
@@ -92,7 +95,7 @@ def sample_catalog(*, seed: int = 0) -> Catalog:
 class RunningBackstage:
     """A stand-in that serves: where it is, and the handles to change it while it runs.
 
-    ``requests`` are the last requests to the catalog, as ``GET /api/catalog/…``.
+    ``requests`` are the last requests to the catalog, as ``GET /api/catalog/…``. ``bus`` is the event bus, if any.
     """
 
     url: str
@@ -101,6 +104,7 @@ class RunningBackstage:
     faults: FaultPlan
     requests: list[str]
     _startup: StartUp
+    bus: EventBus | None = None
 
     def restart(self, phases: Sequence[Phase], *, renew_uids: bool = False) -> None:
         """Behave as a backend that starts up anew; with ``renew_uids``, on a database that forgets."""
@@ -121,6 +125,7 @@ class _Backstage:
         self._compresses = options.compress
         self._gate = Gate(options.accepted_tokens())
         self._limiter = RateLimiter(options.rate_limit)
+        self.bus = None if options.bus_seconds is None else EventBus(self._gate, notify_seconds=options.bus_seconds)
         self._full = CatalogView(catalog, traps=self.traps)
         self._nothing = CatalogView(Catalog(), traps=Traps())
 
@@ -131,6 +136,8 @@ class _Backstage:
         app[COMPRESSES] = self._compresses
         add_fault_routes(app.router, self.faults)
         app.router.add_route("*", f"{MOUNT}{{tail:(/.*)?}}", self._answer)
+        if self.bus is not None:
+            self.bus.add_to(app)
         app.router.add_route("*", "/{tail:.*}", _not_found)
         return app
 
@@ -213,6 +220,7 @@ async def serve_backstage(
             faults=backstage.faults,
             requests=backstage.requests,
             _startup=backstage.startup,
+            bus=backstage.bus,
         )
     finally:
         await runner.cleanup()
