@@ -156,6 +156,35 @@ def test_random_expressions_on_random_entities(part: int) -> None:
     assert tally.empty / tally.pairs < 0.5, "most answers have to be something"
 
 
+FOUND = (
+    '[if (.[]["status"])? then [.kind] end]',
+    'try ({(if .value then . else null end): (.relations[]? | select(.url)), name}) catch "no"',
+    'try (({name: [], "\\(.kind)": .profile, name}, .[0]["email"]?) // index("A")) catch null',
+    "((.labels, .tags).[-2:])[]?",
+    "{({} | .): 1}",
+    "{(true | .): 1}",
+    "[.relations[empty] | select0(.)]",
+    "{({}): .kind}",
+)
+"""Expressions on which the two engines once differed, whole or in compiling."""
+
+
+@pytest.mark.parametrize("expression", FOUND)
+def test_what_was_found_before(expression: str) -> None:
+    entities = Entities(random.Random(expression), ENTITIES)
+    function, tally = make_function(expression), Tally()
+    if function is not None:
+        assert compiles(expression)
+        compare({expression: function}, [entities.next() for _ in range(100)], tally)
+    assert tally.wrong == []
+
+
+def test_the_comparison_notices_a_wrong_function() -> None:
+    entities, tally = Entities(random.Random(1), ENTITIES), Tally()
+    compare({".kind": lambda value: value.get("apiVersion")}, [entities.next() for _ in range(10)], tally)
+    assert tally.wrong != []
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_real_expressions_on_damaged_entities(part: int) -> None:
     entities = Entities(random.Random(f"{SEED}-real-{part}"), ENTITIES)

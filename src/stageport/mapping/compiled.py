@@ -144,12 +144,15 @@ class CompiledResource:
         cells: dict[int, Value] = {}
         left: list[int] = []
         self._clock.start()
+        # No call of ours within: this loop is the hottest place of a worker.
+        value = item.value_if_read()
         for slot, function in functions:
-            found, value = _call(function, item)
-            if found:
-                cells[slot] = value
-            else:
+            try:
+                cell = function(value)
+            except Exception:  # noqa: BLE001 - whatever it was, jq is asked, and has the last word
                 left.append(slot)
+            else:
+                cells[slot] = plain_number(cell) if cell.__class__ is OddNumber else cell
         if self._rest:
             cells.update(self._run_programs(self._rest, item))
         if len(left) > MOST_SINGLES:

@@ -146,13 +146,14 @@ class ResourceMapper:
     def _cells(self, item: Item, *, number: int, stepper: Stepper | None, budget: Budget) -> Cells:
         if stepper is not None or SELECTOR_SLOT in self._compiled.dead:
             return self._step_through(item, number=number, stepper=stepper or Stepper(), budget=budget)
-        begun = time.thread_time()
+        # Wall time is enough to suspect that something was slow, and costs a tenth of asking for CPU time.
+        begun = time.perf_counter()
         try:
             values = self._compiled.run_together(item)
         except FAILURES:
             # Something outside the slots, such as a value nested too deeply for Python. Singly it costs its field.
             return self._step_through(item, number=number, stepper=Stepper(), budget=budget)
-        if time.thread_time() - begun > self._clock.slow:
+        if time.perf_counter() - begun > self._clock.slow:
             # Once more, one by one, to see which of them it was.
             return self._step_through(item, number=number, stepper=Stepper(), budget=budget)
         cells = Cells(len(self._plan.fields))

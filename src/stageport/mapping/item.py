@@ -7,7 +7,7 @@ from stageport.mapping.translation.json_text import read_json
 from stageport.mapping.translation.values import Unproven, Value
 
 _UNREAD: Final = object()
-_UNREADABLE: Final = object()
+UNREADABLE: Final = object()
 
 
 class Item:
@@ -36,21 +36,26 @@ class Item:
         Raises:
             Unproven: jq has to read it.
         """
+        value = self.value_if_read()
+        if value is UNREADABLE:
+            raise Unproven
+        return value
+
+    def value_if_read(self) -> Value:
+        """Return the same, or what no function can make anything of."""
         if self._value is _UNREAD:
             self._value = self._read()
-        if self._value is _UNREADABLE:
-            raise Unproven
         return self._value
 
     def _read(self) -> Value:
         try:
             value = read_json(self._raw)
         except Unproven:
-            return _UNREADABLE
+            return UNREADABLE
         if self._ref is None:
             return value
         metadata = value.get("metadata") if type(value) is dict else None
         if type(metadata) is not dict:
-            return _UNREADABLE
+            return UNREADABLE
         metadata["identifier"] = self._ref
         return value

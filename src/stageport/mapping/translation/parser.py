@@ -32,6 +32,8 @@ from stageport.mapping.translation.syntax import (
     Untranslated,
     Variable,
     is_constant,
+    made_optional,
+    may_be_key,
 )
 
 LONGEST: Final = 4096
@@ -154,15 +156,15 @@ class _Parser:
             return Constant(-value)
         if self._text() == "try":
             return self._attempt(fresh=fresh)
-        node = self._postfix(self._term())
+        node = self._postfix()
         return self._binding(node, fresh=fresh) if self._text() == "as" else node
 
     def _attempt(self, *, fresh: bool) -> Node:
         if not fresh:
             raise Untranslated
         self._expect("try")
-        body = self._postfix(self._term())
-        return Attempt(body, self._postfix(self._term()) if self._take("catch") else None)
+        body = self._postfix()
+        return Attempt(body, self._postfix() if self._take("catch") else None)
 
     def _binding(self, source: Node, *, fresh: bool) -> Node:
         if not fresh:
@@ -289,10 +291,8 @@ class _Parser:
         if token.text == "(":
             key = self.pipe()
             self._expect(")")
-            if isinstance(key, Array | Object | Binary | Logic) or (
-                isinstance(key, Constant) and not is_constant(key, str)
-            ):
-                raise Untranslated  # jq works constants out when it compiles, and refuses those that are no strings
+            if not may_be_key(key):
+                raise Untranslated
             return key
         raise Untranslated
 
@@ -323,7 +323,10 @@ class _Parser:
     def _nested(self, expression: str) -> Node:
         return _parse(expression, depth=self._depth + 1, known=self._known, functions=self._functions)
 
-    def _postfix(self, node: Node) -> Node:
+    def _postfix(self) -> Node:
+        """Read a term and the steps behind it."""
+        grouped = self._text() == "("
+        node = self._term()
         while (token := self._token) is not None:
             if token.text == "[" and token.kind is Kind.OPEN:
                 node = self._bracket(node)
@@ -334,9 +337,11 @@ class _Parser:
                 node = self._dotted(node, token)
             elif token.text == "?" and token.kind is Kind.OPERATOR:
                 self._at += 1
-                node = _optional(node)
+                # In (.a.b)? every error counts, in .a.b? only that of the last step.
+                node = Attempt(node) if grouped else made_optional(node)
             else:
                 break
+            grouped = False
         return node
 
     def _dotted(self, node: Node, token: Token) -> Node:
@@ -347,9 +352,10 @@ class _Parser:
         if following.kind is Kind.STRING:
             self._at += 1
             return Index(node, self._string(following))
-        if following.text != "[":
+        step = self._bracket(node) if following.text == "[" else node
+        if not isinstance(step, Index | Each):
             raise Untranslated
-        return self._bracket(node)
+        return step
 
     def _bracket(self, base: Node) -> Node:
         self._expect("[")
@@ -383,16 +389,3 @@ class _Parser:
         Kind.OPEN: _open,
         Kind.STRING: _string,
     }
-
-
-def _optional(node: Node) -> Node:
-    """Apply ``?``: on a step of a path it concerns that step alone, on anything else the whole."""
-    match node:
-        case Index(base, key, False):
-            return Index(base, key, optional=True)
-        case Slice(base, start, stop, False):
-            return Slice(base, start, stop, optional=True)
-        case Each(base, False):
-            return Each(base, optional=True)
-        case _:
-            return Attempt(node)

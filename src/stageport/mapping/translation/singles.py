@@ -47,8 +47,7 @@ def write_text(to: Emitter, node: Text, names: Sequence[str]) -> str:
     return to.let(" + ".join(name if is_constant(part, str) else f"text_of({name})" for part, name in pairs))
 
 
-def write_key(to: Emitter, key: Node, given: str) -> str:
-    """Write the key of an object."""
+def _key(to: Emitter, key: Node, given: str) -> str:
     name = to.value(key, given)
     return name if is_constant(key, str) else to.let(f"key_of({name})")
 
@@ -84,7 +83,7 @@ def _index(to: Emitter, node: Index, given: str) -> str:
 
 
 def _object(to: Emitter, node: Object, given: str) -> str:
-    return write_object(to, [(write_key(to, key, given), to.value(value, given)) for key, value in node.pairs])
+    return write_object(to, [(_key(to, key, given), to.value(value, given)) for key, value in node.pairs])
 
 
 def _binary(to: Emitter, node: Binary, given: str) -> str:

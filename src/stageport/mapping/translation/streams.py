@@ -1,5 +1,6 @@
 """Writing the nodes that may give no output, or several."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from stageport.mapping.translation.calls import SPECIAL_STREAMS
@@ -8,7 +9,6 @@ from stageport.mapping.translation.outputs import gives_at_most_one, gives_one
 from stageport.mapping.translation.singles import (
     write_alternative,
     write_computed,
-    write_key,
     write_object,
     write_piece,
     write_step,
@@ -69,11 +69,26 @@ def _each(to: Emitter, node: Each, given: str, then: Then) -> None:
 
 def _object(to: Emitter, node: Object, given: str, then: Then) -> None:
     """Write an object for every combination of values, those of the last key changing fastest."""
-    if not all(gives_one(key) for key, _ in node.pairs):
+    _pairs(to, node.pairs, [], given, then)
+
+
+def _pairs(
+    to: Emitter, pairs: Sequence[tuple[Node, Node]], done: list[tuple[str, str]], given: str, then: Then
+) -> None:
+    if not pairs:
+        then(write_object(to, done))
+        return
+    (key, value), *others = pairs
+    if not gives_one(key):
         raise Untranslated
-    keys = [write_key(to, key, given) for key, _ in reversed(node.pairs)]
-    values = [value for _, value in reversed(node.pairs)]
-    to.emit_all(values, given, lambda names: then(write_object(to, [*zip(keys, names, strict=True)][::-1])))
+    name = to.value(key, given)
+
+    def go_on(output: str) -> None:
+        # Only now is it an error that a key is no string: without a value there is none.
+        checked = name if is_constant(key, str) else to.let(f"key_of({name})")
+        _pairs(to, others, [*done, (checked, output)], given, then)
+
+    to.emit(value, given, go_on)
 
 
 def _pipe(to: Emitter, node: Pipe, given: str, then: Then) -> None:
@@ -93,6 +108,8 @@ def _alternative(to: Emitter, node: Alternative, given: str, then: Then) -> None
         with to.block("else:"):
             then(name)
         return
+    if to.attempts:
+        raise Untranslated  # an error would take back what came before it
     made = to.let("[]")
 
     def keep(output: str) -> None:

@@ -143,3 +143,25 @@ class Call(Node, frozen=True):
 def is_constant(node: Node, kind: Any) -> bool:
     """Tell whether a node is a constant of exactly this type."""
     return isinstance(node, Constant) and type(node.value) is kind
+
+
+def made_optional(node: Node) -> Node:
+    """Apply ``?``: on a step of a path it concerns that step alone, on anything else the whole."""
+    match node:
+        case Index(base, key, False):
+            return Index(base, key, optional=True)
+        case Slice(base, start, stop, False):
+            return Slice(base, start, stop, optional=True)
+        case Each(base, False):
+            return Each(base, optional=True)
+        case _:
+            return Attempt(node)
+
+
+def may_be_key(node: Node) -> bool:
+    """Tell whether a computed key compiles: jq works constants out before, and refuses those that are no strings."""
+    while isinstance(node, Pipe) and Identity() in (node.left, node.right):
+        node = node.left if node.right == Identity() else node.right
+    if isinstance(node, Pipe):
+        return isinstance(node.right, Index | Text | Call | Variable)
+    return isinstance(node, Index | Text | Call | Variable) or is_constant(node, str)
