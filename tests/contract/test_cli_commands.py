@@ -303,3 +303,28 @@ async def test_version_and_help() -> None:
             result = await stageport(world, *words, "--help")
             assert result.code == Exit.OK
             assert "Usage:" in result.out
+
+
+# Summaries
+
+
+async def test_the_result_is_added_to_the_summary_of_a_job(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("what another step wrote\n")
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        await stageport(world, "plan", "--quiet", "--summary", str(summary))
+        await stageport(world, "sync", "--quiet", "--summary", str(summary))
+    text = summary.read_text()
+    assert text.startswith("what another step wrote\n### Stageport plan\n")
+    assert f"| + | service | {ref('component', 'pay')} |  |" in text
+    assert "### Stageport sync: completed\n\n| created |" in text
+    assert "\n| 4 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |\n" in text
+
+
+async def test_a_summary_that_cannot_be_written_is_said() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await stageport(world, "plan", "--quiet", "--summary", "/nowhere/summary.md")
+    assert result.code == Exit.FAILED
+    assert "The summary /nowhere/summary.md cannot be written" in result.err

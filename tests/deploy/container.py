@@ -41,11 +41,12 @@ def image_command() -> list[str]:
 
 @dataclass
 class Container:
-    """How to start it: what is mounted, by path inside, and which folders can be written."""
+    """How to start it: files that are mounted by path inside, fresh volumes, and folders of ours that are volumes."""
 
     environment: dict[str, str]
     files: dict[str, Path] = field(default_factory=dict)
     volumes: tuple[str, ...] = ("/tmp/ocean",)
+    folders: dict[str, Path] = field(default_factory=dict)
     user: int = ANY_USER
 
     def words(self, *command: str) -> list[str]:
@@ -66,6 +67,15 @@ class Container:
             f"touch /mnt/file{number}; mount --bind {shlex.quote(str(outside))} /mnt/file{number}"
             for number, outside in enumerate(self.files.values())
         )
+        kept += "\n" + "\n".join(
+            f"mkdir /mnt/folder{number}; mount --bind {shlex.quote(str(outside))} /mnt/folder{number}"
+            for number, outside in enumerate(self.folders.values())
+        )
+        files += "\n" + "\n".join(
+            f"mkdir -p {inside}; mount --bind /mnt/folder{number} {inside}"
+            for number, inside in enumerate(self.folders)
+        )
+        volumes = (*self.volumes, *self.folders, *(f"/mnt/folder{number}" for number in range(len(self.folders))))
         folders = "\n".join(f"mkdir -p {one}; mount -t tmpfs -o mode=1777 stageport {one}" for one in self.volumes)
         return f"""
             mount --make-rprivate /
@@ -84,7 +94,7 @@ class Container:
             {folders}
             for place in /tmp /opt /root /var/lib /usr/local/share /mnt; do mount -o remount,ro $place; done
             findmnt -rno TARGET | while read -r place; do
-                case "$place" in /proc* | /dev* | /sys* | {" | ".join(self.volumes)}) ;;
+                case "$place" in /proc* | /dev* | /sys* | {" | ".join(volumes)}) ;;
                 *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;;
                 esac
             done

@@ -123,7 +123,7 @@ def preview(loaded: Loaded, *, quiet: bool, release_deletes: bool, mapping: Json
 def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) -> None:
     """Print a plan."""
     if output == "json":
-        print_json({**plan_document(preview.plan), "firstStart": _first_start(preview.found)})
+        print_json({**plan_document(preview.plan), "firstStart": first_start(preview.found)})
     elif output == "markdown":
         from stageport.plan.render.markdown import plan_markdown
 
@@ -132,7 +132,7 @@ def show_plan(preview: Preview, *, output: Literal["text", "json", "markdown"]) 
         from stageport.plan.render.text import plan_lines
 
         console = result_console()
-        for words in _first_start(preview.found):
+        for words in first_start(preview.found):
             console.print(f"[green]+[/green] {words}", markup=True)
         for line in plan_lines(preview.plan):
             console.print(line)
@@ -209,7 +209,8 @@ def _show_refused(console: "Console", outcome: Outcome) -> None:
         console.print("  Create it at Port, or map these entities to another blueprint.")
 
 
-def _first_start(found: Found) -> list[str]:
+def first_start(found: Found) -> list[str]:
+    """Say what comes before the first entity is written."""
     words = ["register the integration"] if found.is_new else []
     if found.seed_config:
         words.append("store the given mapping" if found.given else "write the default mapping")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from stageport.cli.options import BackstageUrl, ConfigFile, Fit, Identifier, PortUrl, Quiet, ReleaseDeletes, overrides
+from stageport.cli.summary import Summary, first_start_markdown, write_summary
 from stageport.model.exits import Exit
 
 
@@ -30,6 +31,7 @@ def plan(
     output: Annotated[
         Literal["text", "json", "markdown"], typer.Option("--output", "-o", help="How to print the plan.")
     ] = "text",
+    summary: Summary = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there is something to apply.")
     ] = False,
@@ -39,13 +41,17 @@ def plan(
     With --mapping, show what it would do once that file is stored at Port (`stageport mapping store`).
     """
     from stageport.cli.mapping_file import read_mapping
-    from stageport.cli.passes import load, preview, show_plan
+    from stageport.cli.passes import first_start, load, preview, show_plan
 
     given = overrides(backstage_url=backstage_url, port_url=port_url, identifier=identifier)
     document = read_mapping(mapping, fit=fit)
     loaded = load(given, config=config)
     found = preview(loaded, quiet=quiet, release_deletes=release_deletes, mapping=document, fit=fit)
     show_plan(found, output=output)
+    if summary is not None:
+        from stageport.plan.render.markdown import plan_markdown
+
+        write_summary(summary, plan_markdown(found.plan) + first_start_markdown(first_start(found.found)))
     code = found.plan.exit
     if code is Exit.OK and detailed_exitcode and found.changes_anything:
         return Exit.CHANGES

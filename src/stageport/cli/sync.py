@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stageport.cli.options import BackstageUrl, ConfigFile, Identifier, PortUrl, Quiet, ReleaseDeletes, overrides
+from stageport.cli.summary import Summary, sync_markdown, write_summary
 from stageport.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def sync(
     output: Annotated[
         Literal["text", "json"], typer.Option("--output", "-o", help="How to print the result.")
     ] = "text",
+    summary: Summary = None,
 ) -> int:
     """Make Port agree with Backstage, once; only what differs is written.
 
@@ -42,7 +44,7 @@ def sync(
     How much is read is chosen by what the ledger remembers, and said: everything on the first run, after a change of
     the mapping and once a day; else what changed. The options choose otherwise.
     """
-    from stageport.cli.passes import choose_kind, load, show_outcome, work
+    from stageport.cli.passes import choose_kind, load, outcome_document, show_outcome, work
 
     given = overrides(backstage_url=backstage_url, port_url=port_url, identifier=identifier)
     loaded = load(given, config=config)
@@ -50,4 +52,5 @@ def sync(
     kinds = frozenset(name.lower() for name in kind or ())
     outcome: Outcome = work(loaded, quiet=quiet, release_deletes=release_deletes, kind=chosen, kinds=kinds)
     show_outcome(outcome, output=output)
+    write_summary(summary, sync_markdown(outcome_document(outcome)) if summary else "")
     return Exit(outcome.exit)

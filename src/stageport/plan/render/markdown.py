@@ -50,7 +50,7 @@ def _changes(plan: Plan) -> Iterator[str]:
 def _table(rows: Iterable[tuple[str, Change, str]]) -> Iterator[str]:
     for number, (sign, change, words) in enumerate(rows):
         if number < LINES_SHOWN:
-            yield f"| {sign} | {_cell(change.blueprint)} | {_cell(change.identifier)} | {_cell(words)} |"
+            yield f"| {sign} | {cell(change.blueprint)} | {cell(change.identifier)} | {cell(words)} |"
 
 
 def _kept(plan: Plan) -> Iterator[str]:
@@ -63,15 +63,15 @@ def _kept(plan: Plan) -> Iterator[str]:
 
 
 def _remarks(plan: Plan) -> Iterator[str]:
-    remarks = [f"**Not read:** kind `{one.kind}`: {_cell(one.message)}" for one in plan.failures]
+    remarks = [f"**Not read:** kind `{one.kind}`: {cell(one.message)}" for one in plan.failures]
     remarks += [f"**No blueprint** `{name}` at Port" for name in sorted({one.blueprint for one in plan.blocked})]
-    remarks += [_cell(note) for note in plan.notes]
-    remarks += [f"**Field problem:** {_cell(words)}" for words in problem_words(plan)]
+    remarks += [cell(note) for note in plan.notes]
+    remarks += [f"**Field problem:** {cell(words)}" for words in problem_words(plan)]
     if remarks:
         yield ""
     yield from (f"* {remark}" for remark in remarks)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Keep catalog data from breaking out of a table cell."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("<", "&lt;").replace("\n", " ")
