@@ -102,18 +102,6 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
-{{/* A Deployment's interval in minutes; the plain cron expressions that mean one are understood. */}}
-{{- define "stageport.minutes" -}}
-{{- $given := include "stageport.text" .Values.scheduledResyncInterval | trimAll "'\"" | trim }}
-{{- if regexMatch "^[0-9]+$" $given }}{{ $given }}
-{{- else if regexMatch "^\\*/[0-9]+ \\* \\* \\* \\*$" $given }}{{ regexFind "[0-9]+" $given }}
-{{- else if regexMatch "^[0-9]+ \\* \\* \\* \\*$" $given }}60
-{{- else if regexMatch "^[0-9]+ \\*/[0-9]+ \\* \\* \\*$" $given }}{{ mul 60 (regexFind "[0-9]+ \\* " $given | trimSuffix " * " | int) }}
-{{- else if regexMatch "^[0-9]+ [0-9]+ \\* \\* \\*$" $given }}1440
-{{- else }}{{ fail (printf "scheduledResyncInterval: a Deployment takes minutes, and %q is no plain interval. Give minutes, or set workload.kind=CronJob." $given) }}
-{{- end }}
-{{- end }}
-
 {{/* The pod of every workload. Takes (dict "context" . "once" bool "component" string). */}}
 {{- define "stageport.pod" -}}
 {{- $ := .context }}
