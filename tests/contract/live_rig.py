@@ -124,7 +124,9 @@ async def live(
     """Run the service, by default without live deltas; with ``first``, its first pass is through."""
     metrics = Metrics(version="1.2.3")
     async with open_surroundings(world.settings, fan_out(world.heard.append, metrics), policy=HURRIED) as around:
-        always = Always(around, pass_options(world.settings), rhythm or Rhythm(delta=0), hints=work_of(around))
+        always = Always(
+            around, pass_options(world.settings), rhythm or Rhythm(delta=0), hints=work_of(around, expected=True)
+        )
         watch = ServiceWatch(always)
         web = serve_web(
             watch,

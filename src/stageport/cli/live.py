@@ -49,13 +49,13 @@ def admission_of(settings: Settings) -> Admission:
     return Admission(keys=keys, open=settings.live_events_open)
 
 
-def work_of(around: Surroundings) -> HintWork:
-    """Return what works hints off; what is odd about the queue is told."""
+def work_of(around: Surroundings, *, expected: bool) -> HintWork:
+    """Return what works hints off; what is odd about the queue is told. ``expected`` as in ``HintWork``."""
     queue = around.ledger.hints
     if queue.lost:
         around.listener(Noticed("warning", queue.lost))
         queue.put([OVERFLOW], now=time.time())  # nobody knows what was in it
-    return HintWork(queue, listener=around.listener)
+    return HintWork(queue, listener=around.listener, expected=expected)
 
 
 def receiver_of(always: Always, admission: Admission) -> Receiver:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from stageport.cli import check, demo, init, map, mapping, plan, run, runs, sandbox, schema, sync  # noqa: A004 - it is the command's name
+from stageport.cli import check, demo, init, map, mapping, notify, plan, run, runs, sandbox, schema, sync  # noqa: A004 - it is the command's name
 from stageport.model.errors import StageportError
 from stageport.model.exits import Exit
 
@@ -33,6 +33,7 @@ app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("sync")(sync.sync)
 app.command("run")(run.run)
+app.command("notify")(notify.notify)
 app.command("check")(check.check)
 app.command("map")(map.map_entities)
 app.command("schema")(schema.schema)

@@ -12,6 +12,7 @@ from rich.console import Console
 from stageport.cli.live import (
     admission_of,
     delta_seconds,
+    is_set_up,
     path_prefix,
     receiver_of,
     unhinted_seconds,
@@ -97,7 +98,7 @@ async def _serve(settings: Settings) -> None:
             options,
             rhythm,
             triggers=triggers_of(settings, around),
-            hints=work_of(around),
+            hints=work_of(around, expected=is_set_up(settings)),
             is_elected=around.change_log is not None,
         )
         web = serve_web(

@@ -206,7 +206,7 @@ class Always:
             return await run_delta(self.around, self.ground, options)
         asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
         self.ground, outcome = await run_afresh(self.around, replace(options, kind=asked))
-        if self.hints is not None:
+        if self._warm.is_kept or (self.hints is not None and self.hints.expected):
             await self._warm.renew(self.ground.document)
         return outcome
 

@@ -25,17 +25,22 @@ SECOND_LOOK = 1.0
 
 
 class HintWork:
-    """Takes hints from the queue, has them looked at, and drops them."""
+    """Takes hints from the queue, has them looked at, and drops them.
+
+    Where hints are ``expected``, the mapping's process is started before the first one comes.
+    """
 
     def __init__(
         self,
         queue: HintQueue,
         *,
         listener: Listener,
+        expected: bool = False,
         epoch: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.queue = queue
+        self.expected = expected
         self._listener = listener
         self._epoch = epoch
         self._sleep = sleep

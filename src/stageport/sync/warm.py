@@ -19,6 +19,11 @@ class WarmMapper:
         self._users = 0
         self._turn = asyncio.Lock()
 
+    @property
+    def is_kept(self) -> bool:
+        """True while a mapper is kept."""
+        return self._kept is not None
+
     @asynccontextmanager
     async def start(self, document: MappingDocument) -> AsyncIterator[Mapper]:
         """Lend the kept mapper, or, while it is lent for another document, one that is gone afterwards."""

@@ -144,6 +144,10 @@ def test_a_clock_that_is_behind_the_ledger_makes_no_negative_age(metrics: Metric
         ([ended(held=5), ended("delta", held=5), ended("delta")], 0),
         ([ended(held=5), ended("delta", held=5), ended("delta", "failed")], 5),
         ([ended("resync", "failed", held=4)], 4),
+        ([ended(held=5), ended("hinted")], 5),
+        ([ended("hinted", held=2)], 2),
+        ([ended("hinted", held=2), ended("hinted")], 2),
+        ([ended("hinted", held=2), ended("delta")], 0),
     ],
 )
 def test_held_deletes_stay_until_a_pass_knows_better(metrics: Metrics, passes: list[PassEnded], held: int) -> None:
@@ -158,6 +162,14 @@ def test_unwritten_entities_stay_until_a_pass_completes(metrics: Metrics) -> Non
         metrics(one)
         seen.append(read(metrics)["stageport_unwritten_entities"])
     assert seen == [7, 7, 0]
+
+
+def test_a_hinted_pass_proves_no_agreement(metrics: Metrics, time: Time) -> None:
+    metrics(ended(refused=3))
+    time.now += 60
+    metrics(ended("hinted"))
+    assert read(metrics)["stageport_staleness_seconds"] == 60
+    assert read(metrics)["stageport_unwritten_entities"] == 3
 
 
 def test_rate_limits_are_told_from_other_waits(metrics: Metrics) -> None:

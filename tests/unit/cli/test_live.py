@@ -1,0 +1,55 @@
+"""What the settings say of live events."""
+
+from pathlib import Path
+
+import pytest
+
+from stageport.cli.live import admission_of, delta_seconds, path_prefix, unhinted_seconds
+from stageport.model.errors import SettingsError
+from stageport.settings import Settings, load_settings, secrets_of
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OLD = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
+
+
+def settings(**environment: str) -> Settings:
+    return load_settings({}, environ=environment, directory=Path("/nonexistent")).settings
+
+
+@pytest.mark.parametrize(
+    ("environment", "delta", "unhinted"),
+    [
+        ({}, 15.0, None),
+        ({"STAGEPORT_LIVE_EVENTS_SECRET": SECRET}, 300.0, 15.0),
+        ({"OCEAN__BASE_URL": "https://stageport.example.com"}, 300.0, 15.0),
+        ({"STAGEPORT_LIVE_EVENTS_BUS": "true"}, 300.0, 15.0),
+        ({"STAGEPORT_LIVE_EVENTS_BUS": "true", "STAGEPORT_DELTA_INTERVAL": "7"}, 7.0, None),
+        ({"STAGEPORT_LIVE_EVENTS_SECRET": SECRET, "STAGEPORT_DELTA_INTERVAL": "0"}, 0.0, None),
+    ],
+)
+def test_scans_are_rare_beside_live_events_unless_told_otherwise(
+    environment: dict[str, str], delta: float, unhinted: float | None
+) -> None:
+    given = settings(**environment)
+    assert (delta_seconds(given), unhinted_seconds(given)) == (delta, unhinted)
+
+
+def test_the_path_of_the_public_address_is_served() -> None:
+    assert path_prefix(settings(OCEAN__BASE_URL="https://tools.example.com/stageport/")) == "/stageport"
+    assert path_prefix(settings()) == ""
+
+
+def test_several_secrets_are_one_setting_and_each_is_hidden() -> None:
+    given = settings(STAGEPORT_LIVE_EVENTS_SECRET=f"{SECRET} {OLD}")
+    assert len(admission_of(given).keys) == 2
+    assert {SECRET, OLD} <= set(secrets_of(given))
+    assert admission_of(settings()).keys == ()
+    assert not admission_of(settings()).open
+
+
+def test_what_is_no_secret_is_said_without_being_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(STAGEPORT_LIVE_EVENTS_SECRET="hunter2-hunter2")
+    assert "live_events_secret" in caught.value.message
+    assert "whsec_" in caught.value.message
+    assert "hunter2" not in caught.value.message
