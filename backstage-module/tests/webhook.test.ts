@@ -42,6 +42,7 @@ it.each<[Answer, object]>([
   [{ status: 413 }, { kind: 'refused', reason: '413' }],
   [{ status: 404 }, { kind: 'failed', slowly: true }],
   [{ status: 415 }, { kind: 'failed', slowly: true }],
+  [{ status: 408 }, { kind: 'failed', slowly: false }],
   [
     { status: 307, headers: { location: 'http://127.0.0.1:1/' } },
     { kind: 'failed', reason: '307' },

@@ -11,6 +11,9 @@ from tests.e2e.harness import BACKEND
 ROOT = Path(__file__).parents[2]
 README = ROOT / "backstage-module" / "README.md"
 PACKAGE = ROOT / "build" / "module.tgz"
+EVENTS_VERSION = "0.6.6"
+"""The version of the events plugin that belongs to the Backstage release in `backstage/`."""
+
 NAME = "backstage-plugin-catalog-backend-module-stageport"
 
 
@@ -44,9 +47,14 @@ class FreshBackend:
         shutil.copyfile(PACKAGE, package)
         # Offline first and without audit: the same command, only quicker.
         self._shell(f"npm install --prefer-offline --no-audit --no-fund --loglevel=error ./{package.name}")
-        index = self.folder / "index.js"
-        index.write_text(index.read_text().replace("backend.start();", f"{self._add}\nbackend.start();"))
-        assert self._add in index.read_text()
+        self._add_to_index(self._add)
+
+    def install_bus(self) -> str:
+        """The steps for a Stageport that cannot be reached; return the section of app-config.yaml."""
+        install, add, config = readme_code("Where Backstage cannot reach Stageport")
+        self._shell(f"{install}@{EVENTS_VERSION} --prefer-offline --no-audit --no-fund --loglevel=error")
+        self._add_to_index(add)
+        return config
 
     def config(self, url: str) -> str:
         """Step 3: the section of app-config.yaml."""
@@ -67,6 +75,11 @@ class FreshBackend:
     def node(self, script: str, *words: str) -> str:
         """Run a script with the packages of this backend."""
         return self._run(["node", "-e", script, *words])
+
+    def _add_to_index(self, line: str) -> None:
+        index = self.folder / "index.js"
+        index.write_text(index.read_text().replace("backend.start();", f"{line}\nbackend.start();"))
+        assert line in index.read_text()
 
     def _shell(self, script: str) -> str:
         return self._run(["bash", "-c", script])

@@ -71,8 +71,11 @@ class Rig:
         self._home = home
         self._backends: list[RealBackstage] = []
 
-    def backend(self, *, config: str | None = None) -> RealBackstage:
-        """Return another backend on this database, not started; `config` is what is added to its configuration."""
+    def backend(self, *, config: str | None = None, settings: dict[str, Any] | None = None) -> RealBackstage:
+        """Return another backend on this database, not started.
+
+        `config` is the YAML that is added to its configuration, by default the README's; `settings` are further ones.
+        """
         home = self._home / f"backend-{len(self._backends)}"
         home.mkdir()
         further = home / "app-config.stageport.yaml"
@@ -80,7 +83,7 @@ class Rig:
         backend = RealBackstage(
             home,
             backend=self.fresh.folder,
-            config={"backend": {"database": self._database()}},
+            config={"backend": {"database": self._database()}, **(settings or {})},
             config_files=[further],
             environment={"STAGEPORT_WEBHOOK_SECRET": self.fresh.secret},
         )

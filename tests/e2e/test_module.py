@@ -4,7 +4,10 @@
 """
 
 import time
+from pathlib import Path
 
+import pytest
+from tests.e2e.installing import FreshBackend
 from tests.e2e.module_rig import FULL, Rig, component, group, until
 
 AWAY = 60.0 if FULL else 4.0
@@ -127,3 +130,35 @@ def test_two_replicas_share_the_work_and_survive_each_other(postgres_rig: Rig) -
     one.delete("component:default/e2e-39")
     rig.wait_until_told(other)
     assert rig.receiver.overflows == 1
+
+
+@pytest.mark.parametrize("rig", ["sqlite", "postgres"] if FULL else ["postgres"], indirect=True)
+def test_on_the_event_bus_a_subscriber_with_a_token_finds_every_change(rig: Rig, tmp_path: Path) -> None:
+    rig.fresh = FreshBackend(tmp_path / "backend-with-bus")
+    rig.fresh.install()
+    config = rig.fresh.install_bus()
+    backend = rig.backend(config=config, settings={"events": {"useEventBus": "auto"}})
+    backend.start()
+    subscription = "/api/events/bus/v1/subscriptions/stageport-e2e"
+    answer = backend.request("PUT", subscription, body={"topics": ["stageport.catalog.changed"]})
+    assert answer.status == 201, answer
+
+    backend.apply([group("one"), *(component(name, "one") for name in names(30))])
+    backend.delete("component:default/e2e-3")
+    last: dict[str, str] = {}
+
+    def fetch() -> None:
+        answer = backend.request("GET", f"{subscription}/events")
+        assert answer.status in (200, 202), answer  # 202: nothing yet; its body has ended because something came
+        for event in answer.json["events"] if answer.status == 200 else ():
+            assert event["topic"] == "stageport.catalog.changed"
+            last.update({one["entityRef"]: one["operation"] for one in event["payload"].get("changes", ())})
+
+    wanted = {f"component:default/{name}": "upsert" for name in names(30)} | {"group:default/one": "upsert"}
+    wanted["component:default/e2e-3"] = "delete"
+    deadline = time.monotonic() + 60
+    while not wanted.items() <= last.items():
+        assert time.monotonic() < deadline, wanted.items() - last.items()
+        fetch()
+    restricted = backend.request("GET", f"{subscription}/events", token=backend.restricted_token)
+    assert restricted.status == 403
