@@ -1,8 +1,10 @@
 """What mapping one source entity costs: ``python -m bench.mapping``.
 
-A source entity of 2 kB and a resource with 20 expressions, all expressions in one program against one program for
-each, in turns so that a busy machine treats both alike. CPU time of all processes is the figure to read; the worker's
-figure holds everything: framing, jq, assembling and encoding in the worker, decoding in the parent.
+Two catalogs: source entities of 2 kB through a resource with 20 expressions, and the synthetic catalog of the other
+benchmarks through the default mapping (or the document that ``--mapping`` names). Three ways, in turns so that a busy
+machine treats them alike: expressions translated into functions, all of them in libjq in one program, and, for the
+first catalog, one program of libjq for each expression, as Port's own integration has it. CPU time is the figure to
+read; that of the workers holds decoding, evaluating, assembling, encoding and framing, that of the parent the rest.
 """
 
 import argparse
@@ -11,16 +13,23 @@ import json
 import resource
 import statistics
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jq
 
-from stageport.mapping.document import parse_mapping
+from stageport.mapping.defaults import default_mapping
+from stageport.mapping.document import MappingDocument, parse_mapping
 from stageport.mapping.layout import plan_document
+from stageport.mapping.loading import load_mapping
 from stageport.mapping.program import slot
-from stageport.mapping.workers import WorkerPool
+from stageport.mapping.workers import Limits, WorkerPool
 from stageport.model.entities import SourceEntity
 from stageport.model.refs import source_ref
+from stageport.sandbox.backstage.synthetic import synthetic_catalog
+
+PAGE = 500
 
 PROPERTIES = {
     "type": ".spec.type",
@@ -93,27 +102,88 @@ def make_source(number: int) -> SourceEntity:
     return SourceEntity(source_ref("Component", "default", name), json.dumps(entity).encode())
 
 
-def cpu() -> float:
-    """Return the CPU time of this process and of its children that have ended."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+def cpu_seconds(who: int) -> float:
+    """Return the CPU time of this process, or of its children that have ended."""
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
 
 
-async def map_all(sources: list[SourceEntity], page: int) -> None:
-    """Map all source entities through a pool of one worker."""
-    async with WorkerPool(parse_mapping({"resources": [RESOURCE]}), workers=1) as pool:
-        for start in range(0, len(sources), page):
-            mapped = await pool.map_page("component", sources[start : start + page])
-            assert all(len(source.targets) == 1 and not source.problems for source in mapped)
+@dataclass(frozen=True)
+class Load:
+    """Pages of one kind each, and the document that maps them."""
+
+    name: str
+    document: MappingDocument
+    pages: list[tuple[str, list[SourceEntity]]]
+
+    @property
+    def count(self) -> int:
+        """How many source entities there are."""
+        return sum(len(page) for _, page in self.pages)
+
+    @property
+    def size(self) -> float:
+        """Mean size of a source entity in bytes."""
+        return statistics.mean(len(source.raw) for _, page in self.pages for source in page)
 
 
-def measure_workers(sources: list[SourceEntity], page: int) -> float:
-    """Return CPU seconds of a pool for these, without what starting it costs."""
-    before = cpu()
-    asyncio.run(map_all([], page))
-    started = cpu()
-    asyncio.run(map_all(sources, page))
-    return (cpu() - started) - (started - before)
+def plain_load(count: int) -> Load:
+    """Return source entities that are all alike, for one resource."""
+    sources = [make_source(number) for number in range(count)]
+    pages = [("component", sources[start : start + PAGE]) for start in range(0, count, PAGE)]
+    return Load("20 expressions", parse_mapping({"resources": [RESOURCE]}), pages)
+
+
+def catalog_load(count: int, mapping: str | None) -> Load:
+    """Return the synthetic catalog, for the default mapping or one in a file."""
+    document = (
+        load_mapping(Path(mapping).read_text(encoding="utf-8"), name=mapping).document
+        if mapping
+        else parse_mapping(default_mapping())
+    )
+    mapped = {resource.kind.lower() for resource in document.resources}
+    by_kind: dict[str, list[SourceEntity]] = {}
+    for entity in synthetic_catalog(count):
+        source = SourceEntity(entity.ref, bytes(entity.body))
+        by_kind.setdefault(entity.ref.partition(":")[0], []).append(source)
+    pages = [
+        (kind, sources[start : start + PAGE])
+        for kind, sources in by_kind.items()
+        if kind in mapped
+        for start in range(0, len(sources), PAGE)
+    ]
+    return Load(mapping or "default mapping", document, pages)
+
+
+async def map_all(load: Load, pages: list[tuple[str, list[SourceEntity]]], *, translate: bool) -> None:
+    """Map some pages of a load through a pool of one worker."""
+    async with WorkerPool(load.document, workers=1, limits=Limits(translate=translate)) as pool:
+        for kind, page in pages:
+            mapped = await pool.map_page(kind, page)
+            assert all(source.targets and not source.problems for source in mapped)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU in milliseconds for one source entity, and in seconds for starting and checking every expression."""
+
+    workers: float
+    parent: float
+    start: float
+
+
+def measure(load: Load, *, translate: bool) -> Cost:
+    """Measure one way."""
+    empty = _measured(load, [], translate=translate)
+    full = _measured(load, load.pages, translate=translate)
+    workers, parent = (1000 * (after - before) / load.count for before, after in zip(empty, full, strict=True))
+    return Cost(workers, parent, sum(empty))
+
+
+def _measured(load: Load, pages: list[tuple[str, list[SourceEntity]]], *, translate: bool) -> tuple[float, float]:
+    children, own = cpu_seconds(resource.RUSAGE_CHILDREN), cpu_seconds(resource.RUSAGE_SELF)
+    asyncio.run(map_all(load, pages, translate=translate))
+    return cpu_seconds(resource.RUSAGE_CHILDREN) - children, cpu_seconds(resource.RUSAGE_SELF) - own
 
 
 def measure_single(sources: list[SourceEntity], programs: list[Any]) -> float:
@@ -126,26 +196,39 @@ def measure_single(sources: list[SourceEntity], programs: list[Any]) -> float:
     return time.process_time() - before
 
 
+def compare(load: Load, *, rounds: int) -> dict[bool, float]:
+    """Measure with and without translation in turns, print the medians, return the workers' share of each."""
+    print(f"{load.name}: {load.count} source entities of {load.size:.0f} bytes")
+    costs: dict[bool, list[Cost]] = {True: [], False: []}
+    for _ in range(rounds):
+        for translate, found in costs.items():
+            found.append(measure(load, translate=translate))
+    shares = {}
+    for translate, found in costs.items():
+        shares[translate] = statistics.median(cost.workers for cost in found)
+        parent = statistics.median(cost.parent for cost in found)
+        start = statistics.median(cost.start for cost in found)
+        words = f"workers {shares[translate]:.4f} ms, parent {parent:.4f} ms for each; starting {start:.2f} s"
+        print(f"  {'translated' if translate else 'libjq':10} {words}")
+    print(f"  {shares[False] / shares[True]:.1f} times less in the workers")
+    return shares
+
+
 def main() -> None:
-    """Measure both ways in turns and print the medians."""
+    """Measure all ways in turns and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sources", type=int, default=2000)
+    parser.add_argument("--sources", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mapping", help="a mapping file, in the place of the default mapping")
     arguments = parser.parse_args()
-    sources = [make_source(number) for number in range(arguments.sources)]
-    expressions = plan_document(parse_mapping({"resources": [RESOURCE]}))[0].plan.expressions
+    compare(catalog_load(arguments.sources, arguments.mapping), rounds=arguments.rounds)
+    plain = plain_load(arguments.sources)
+    shares = compare(plain, rounds=arguments.rounds)
+    expressions = plan_document(plain.document)[0].plan.expressions
     programs = [jq.compile(slot(text, marker="error")) for text in expressions]
-    size = statistics.mean(len(source.raw) for source in sources)
-    print(f"{len(sources)} source entities of {size:.0f} bytes, {len(expressions)} expressions")
-    together, singly = [], []
-    for turn in range(arguments.rounds):
-        together.append(measure_workers(sources, 500) / len(sources) * 1000)
-        few = sources[: max(1, len(sources) // 10)]
-        singly.append(measure_single(few, programs) / len(few) * 1000)
-        print(f"round {turn + 1}: worker pool {together[-1]:.3f} ms, one program per expression {singly[-1]:.3f} ms")
-    ratio = statistics.median(singly) / statistics.median(together)
-    print(f"median CPU per source entity: {statistics.median(together):.3f} ms in the pool,", end=" ")
-    print(f"{statistics.median(singly):.3f} ms with one program per expression: {ratio:.1f} times")
+    singly = measure_single(plain.pages[0][1][:200], programs) / 200 * 1000
+    print(f"  one program of libjq for each of {len(expressions)} expressions: {singly:.3f} ms,", end=" ")
+    print(f"{singly / shares[True]:.1f} times what the workers take")
 
 
 if __name__ == "__main__":

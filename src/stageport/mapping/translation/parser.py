@@ -352,8 +352,10 @@ class _Parser:
         if following.kind is Kind.STRING:
             self._at += 1
             return Index(node, self._string(following))
-        step = self._bracket(node) if following.text == "[" else node
-        if not isinstance(step, Index | Each):
+        if following.text != "[":
+            raise Untranslated
+        step = self._bracket(node)
+        if isinstance(step, Slice):
             raise Untranslated
         return step
 
