@@ -204,3 +204,15 @@ async def test_metrics_and_status_tell_of_hints() -> None:
             assert (await answer.json())["hints"] == {"waiting": 0, "oldestSeconds": 0}
         run = service.always.around.ledger.runs.latest()[0]
         assert (run.kind, run.trigger, run.counts["update"]) == ("hinted", "hints", 1)
+
+
+async def test_hinted_passes_one_after_the_other_are_one_line_in_the_history() -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        for title in "abc":
+            world.catalog.update(ref("component", "pay"), lambda one, t=title: one["metadata"].update(title=t))
+            await service.sender.tell("component:default/pay")
+            await service.settled()
+        await until(lambda: service.always.around.ledger.runs.latest()[0].tries == 3)
+        latest, first = service.always.around.ledger.runs.latest()
+        assert (latest.kind, latest.trigger, latest.counts["update"], latest.tries) == ("hinted", "hints", 3, 3)
+        assert first.kind == "verify"

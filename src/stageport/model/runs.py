@@ -59,7 +59,8 @@ class Run(msgspec.Struct, frozen=True, rename="camel"):
     """One pass. ``started`` is ISO 8601 in UTC; ``exit`` is a code of ``model.exits``, None while it runs.
 
     ``tries`` counts passes one after the other that came to the very same: they are kept as one, with the start of
-    the first. ``state`` is ``running``, ``completed``, ``failed`` or ``aborted``.
+    the first; and so are hinted passes that went well, with what they did and the seconds they took added up.
+    ``state`` is ``running``, ``completed``, ``failed`` or ``aborted``.
     """
 
     id: str

@@ -34,7 +34,8 @@ from stageport.plan.plan import RELEASABLE, Plan
 from stageport.sync.seams import RunHistory
 from stageport.sync.wording import kept_answer, kept_complaint, kept_words
 
-QUIET = ("delta", "hinted")
+HINTED = "hinted"
+QUIET = ("delta", HINTED)
 """Passes that come every few seconds, and of which only those are kept that did something."""
 TOLD = ("create", "update", "delete", "refused")
 """What is counted while a pass runs, so that it is known of one that broke off, too."""
@@ -132,9 +133,12 @@ class PassNotes:
         return self.run.kind not in QUIET or self._written > 0 or self.run.exit != Exit.OK
 
     def _folded(self, run: Run) -> Run:
-        """Make one of a pass and the one before it, if both came to the very same and did nothing."""
+        """Make one of a pass and the one before it, if both came to the very same and did nothing, or took hints."""
         others = (one for one in self._latest(limit=2) if one.id != run.id)
         before = next(others, None)
+        if before is not None and _went_well(before) and _went_well(run):
+            self._drop(before.id)
+            return _added(before, run)
         if before is None or self._written or before.state == RUNNING or _gist(before) != _gist(run):
             return run
         self._drop(before.id)
@@ -210,6 +214,23 @@ def _counts_of(plan: Plan) -> dict[str, int]:
 
 def _held(change: Change) -> HeldDelete:
     return HeldDelete(change.blueprint, change.identifier, change.source, change.hold.value if change.hold else "")
+
+
+def _went_well(run: Run) -> bool:
+    """Tell whether this is a hinted pass of which nothing but its numbers is worth knowing: there may be one a second."""
+    told = run.error or run.holds or run.problems or run.refused or run.notes
+    return run.kind == HINTED and run.exit == Exit.OK and not told
+
+
+def _added(before: Run, run: Run) -> Run:
+    counts = {one: before.counts.get(one, 0) + run.counts.get(one, 0) for one in TOLD}
+    return msgspec.structs.replace(
+        run,
+        started=before.started,
+        tries=before.tries + run.tries,
+        seconds=round(before.seconds + run.seconds, 3),
+        counts={**run.counts, **counts},
+    )
 
 
 def _gist(run: Run) -> Run:
