@@ -217,7 +217,7 @@ def _held(change: Change) -> HeldDelete:
 
 
 def _went_well(run: Run) -> bool:
-    """Tell whether this is a hinted pass of which nothing but its numbers is worth knowing: there may be one a second."""
+    """Tell whether nothing but the numbers of a hinted pass is worth knowing: there may be one a second."""
     told = run.error or run.holds or run.problems or run.refused or run.notes
     return run.kind == HINTED and run.exit == Exit.OK and not told
 
