@@ -1,4 +1,4 @@
-"""What every queue of hints does, on a file and in memory; ``sync.seams.HintQueue`` is the contract."""
+"""What every queue of hints does, on a file and in memory; ``sync.hint_seams.HintQueue`` is the contract."""
 
 import sqlite3
 import stat
@@ -13,7 +13,7 @@ from stageport.ledger.opening import open_ledger
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.model.hints import Backlog, Delivery, Hint
 from stageport.model.refs import SourceRef
-from stageport.sync.seams import HintQueue
+from stageport.sync.hint_seams import HintQueue
 
 NOW = 1_700_000_000.0
 

@@ -47,7 +47,7 @@ SELECT ref, number, received, looks FROM hints WHERE due <= ? OR due > ? ORDER B
 
 
 class HintTable:
-    """See ``sync.seams.HintQueue`` for what each call means. May be used by several threads.
+    """See ``sync.hint_seams.HintQueue`` for what each call means. May be used by several threads.
 
     ``lost`` says in words why what an earlier process left could not be taken over; empty when it could.
     """

@@ -235,6 +235,14 @@ def read_hinted_deletes(ledger: Ledger) -> int:
     return int(ledger.read_fact(HINTED_DELETES) or 0)
 
 
+def add_up_deletes(ledger: Ledger, count: int, *, narrowed: bool) -> None:
+    """Add up the deletes of hinted passes, before they are sent; whoever has looked at everything starts anew."""
+    before = read_hinted_deletes(ledger)
+    after = before + count if narrowed else 0
+    if after != before:
+        ledger.write_fact(HINTED_DELETES, str(after))
+
+
 async def protect_failed(
     around: Surroundings, ground: Ground, names: LedgerNames, failed: Collection[SourceRef]
 ) -> Callable[[TargetKey], bool]:

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from stageport.model.errors import SourceAnswerError
 from stageport.model.events import HintsSettled, HintsWaiting, Listener
 from stageport.model.hints import OVERFLOW, Hint
+from stageport.sync.hint_seams import HintQueue
 from stageport.sync.passes import PassKind
-from stageport.sync.seams import HintQueue
 from stageport.sync.service import Outcome, PassOptions, run_delta, run_hinted
 from stageport.sync.surroundings import Ground, Surroundings
 

@@ -15,7 +15,7 @@ from stageport.model.events import HintRefused, HintsTaken, HintsWaiting, Notice
 from stageport.model.hints import OVERFLOW
 from stageport.model.refs import SourceRef
 from stageport.sync.always import Always, Sleep
-from stageport.sync.seams import EventBus
+from stageport.sync.hint_seams import EventBus
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0

@@ -31,7 +31,7 @@ from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.plan import Plan
 from stageport.plan.safety import Verdict
-from stageport.sync.conclude import HINTED_DELETES, Conclusion, read_hinted_deletes
+from stageport.sync.conclude import Conclusion, add_up_deletes
 from stageport.sync.erase import Eraser, requiring
 from stageport.sync.findings import Findings
 from stageport.sync.gather import Gatherer
@@ -145,7 +145,8 @@ async def _conduct(
             applied=writer.applied,
             listener=around.listener,
         )
-        _count_hinted(ledger, scope, plan)
+        if not findings.failures and not scope.kinds:
+            add_up_deletes(ledger, len(plan.deletes), narrowed=findings.narrowed)
         await eraser.erase(plan)
     finally:
         await writer.stop()
@@ -154,15 +155,6 @@ async def _conduct(
         ledger.write_fact(VERIFIED_AT, now)
         ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
     return Conducted(plan, writer.applied, findings.examples, frozenset(findings.unsure))
-
-
-def _count_hinted(ledger: Ledger, scope: Scope, plan: Plan) -> None:
-    """Add up the deletes of hinted passes, before they are sent; whoever has looked at everything starts anew."""
-    if scope.kind is PassKind.HINTED:
-        if plan.deletes:
-            ledger.write_fact(HINTED_DELETES, str(read_hinted_deletes(ledger) + len(plan.deletes)))
-    elif not plan.failures and not scope.kinds and read_hinted_deletes(ledger):
-        ledger.write_fact(HINTED_DELETES, "0")
 
 
 async def preview(around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope) -> Plan:

@@ -18,7 +18,7 @@ from stageport.model.errors import LedgerError
 from stageport.model.hints import Delivery
 from stageport.model.refs import SourceRef
 from stageport.model.signing import is_message_id, is_signed, is_timestamp
-from stageport.sync.seams import HintQueue
+from stageport.sync.hint_seams import HintQueue
 from stageport.web.answers import json_answer, problem_answer
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
