@@ -11,7 +11,14 @@ SHELLS = frozenset({"bash", "sh", "shell", "console"})
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+)\s*(?P<language>[\w-]*)")
 NEEDS = re.compile(r"^\s*<!-- needs (?P<what>[^>]+?) -->\s*$")
 COMMANDS = frozenset({"make", "stageport", "python", "pip", "docker", "helm", "kubectl", "terraform", "export", "curl"})
+SYNOPSIS = re.compile(r"\[(--|[A-Z|-]+)")
 PLACEHOLDER = re.compile(r"^export (?:\w+=\S*\s*)+(?:#.*)?$")
+COVERED = {
+    "docs/how-to/move-from-ports-integration.md": "tests/contract/test_taking_over.py",
+    "docs/how-to/write-a-mapping.md": "tests/contract/test_docs_mapping.py",
+    "backstage-module/README.md": "tests/e2e",
+}
+"""Pages whose blocks a test of their own runs."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,9 @@ class Block:
 def pages() -> list[Path]:
     """Return every page that people read."""
     top = [path for path in ROOT.glob("*.md") if path.name != "CHANGELOG.md"]
-    return sorted([*top, *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("tests/e2e/*.md")])
+    module = [ROOT / "backstage-module" / "README.md"]
+    below = [path for folder in ("docs", "deploy") for path in (ROOT / folder).rglob("*.md")]
+    return sorted(path for path in [*top, *below, *module, *ROOT.glob("tests/e2e/*.md")] if path.is_file())
 
 
 def shell_blocks(page: Path) -> list[Block]:
@@ -60,7 +69,7 @@ def _indented(page: Path, lines: Sequence[str]) -> Iterator[Block]:
     for number, line in enumerate(lines):
         fenced ^= bool(FENCE.match(line))
         opens = line.startswith("    ") and number and not lines[number - 1].strip() and not fenced
-        if opens and line.split()[0].rpartition("/")[2] in COMMANDS:
+        if opens and line.split()[0].rpartition("/")[2] in COMMANDS and not SYNOPSIS.search(line):
             block = [line[4:]]
             while number + len(block) < len(lines) and lines[number + len(block)].startswith("    "):
                 block.append(lines[number + len(block)][4:])
@@ -74,6 +83,11 @@ def _needs(lines: Sequence[str], opening: int) -> str:
         before -= 1
     marked = NEEDS.match(lines[before]) if before >= 0 else None
     return marked["what"] if marked else ""
+
+
+def by_make(block: Block) -> bool:
+    """Tell a block that holds nothing but targets of the Makefile, which continuous integration runs."""
+    return all(line.startswith("make ") for line in block.text.splitlines() if line.strip())
 
 
 def runnable(text: str, *, given: frozenset[str]) -> str:

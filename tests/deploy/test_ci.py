@@ -15,6 +15,7 @@ import yaml
 from tests.contract.command import Result, finish
 from tests.contract.harness import IDENTIFIER, SERVICE, SERVICES, World, component, group, ref, serve_world
 from tests.deploy.container import TREE, Container, can_unshare
+from tests.deploy.shims import docker_on_path
 from tests.deploy.test_image import ended, given
 from tests.shell_blocks import ROOT
 
@@ -289,17 +290,6 @@ async def test_the_action_installs_its_own_checkout(tmp_path: Path) -> None:
 # The other templates
 
 
-def shims(folder: Path) -> dict[str, str]:
-    """Put `docker` on the path."""
-    place = folder / "bin"
-    place.mkdir()
-    (place / "docker").write_text(
-        f'#!/bin/sh\ncd {ROOT}\nPYTHONPATH={ROOT} exec "{sys.executable}" -m tests.deploy.docker_shim "$@"\n'
-    )
-    (place / "docker").chmod(0o755)
-    return {"PATH": f"{place}:{os.environ['PATH']}", "HOME": str(folder)}
-
-
 def in_oceans_names(world: World) -> dict[str, str]:
     """Return what the CI system holds as secrets and variables."""
     outer = given(world)
@@ -366,7 +356,7 @@ async def test_the_script_syncs_and_ends_with_the_exit_code(template: Any, token
         secrets = in_oceans_names(world)
         if token == "wrong":
             secrets["OCEAN__INTEGRATION__CONFIG__BACKSTAGE_TOKEN"] = "wrong"
-        environment = {**variables, **shims(tmp_path), **secrets, "LEDGER": str(tmp_path / "ledger")}
+        environment = {**variables, **docker_on_path(tmp_path), **secrets, "LEDGER": str(tmp_path / "ledger")}
         result = await run_script(script, environment, tmp_path)
         assert result.code == (0 if token == "right" else 5), result.out + result.err
         assert len(world.present()) == (3 if token == "right" else 0)
