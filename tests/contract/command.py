@@ -57,9 +57,9 @@ async def start(*words: str, environment: dict[str, str], folder: str) -> asynci
     )
 
 
-async def finish(process: asyncio.subprocess.Process) -> Result:
+async def finish(process: asyncio.subprocess.Process, *, seconds: float = SECONDS) -> Result:
     """Wait for a process; no person ever sees a traceback."""
-    out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    out, err = await asyncio.wait_for(process.communicate(), seconds)
     assert process.returncode is not None
     result = Result(process.returncode, out.decode(), err.decode())
     assert "Traceback" not in result.err, result.err

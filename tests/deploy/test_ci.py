@@ -25,6 +25,9 @@ WORKFLOW = CI / "github" / "stageport.yml"
 GITLAB = CI / "gitlab" / ".gitlab-ci.yml"
 AZURE = CI / "azure-devops" / "azure-pipelines.yml"
 JENKINS = CI / "jenkins" / "Jenkinsfile"
+INSTALLING = 240
+"""Seconds that pip may take where much else goes on."""
+
 SOURCES = [component("pay"), component("bill"), group("team-a")]
 
 needs_namespaces = pytest.mark.skipif(not can_unshare(), reason="this machine allows no mount namespaces")
@@ -159,7 +162,7 @@ class Runner:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        result = await finish(process)
+        result = await finish(process, seconds=INSTALLING)
         for secret in (values["backstage-token"], values["port-client-secret"]):
             assert secret not in result.out + result.err + self.summary
         return result
@@ -278,6 +281,7 @@ async def test_the_action_ends_with_the_exit_code_of_the_command(tmp_path: Path)
     assert runner.outputs["exit-code"] == "5"
 
 
+@pytest.mark.timeout(2 * INSTALLING)
 async def test_the_action_installs_its_own_checkout(tmp_path: Path) -> None:
     async with serve_world(SOURCES) as world:
         world.install(SERVICES, blueprints=[SERVICE])
