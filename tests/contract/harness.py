@@ -54,6 +54,8 @@ class World:
     settings: Settings
     kept: AsyncExitStack
     kind: PassKind | None = None
+    again: bool = True
+    """Whether deltas look at what came to nothing before."""
     limits: Limits | None = None
     """What expressions may use, where a test would else have to wait for the usual limits."""
     workers: dict[bytes, WorkerPool] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class World:
     async def sync(self, *, release_deletes: bool = False, **changed: object) -> Outcome:
         """Run one pass, of the kind the world is for where its ledger allows; ``changed`` settings are for it alone."""
         settings = self.settings.model_copy(update=changed)
-        options = replace(pass_options(settings, release_deletes=release_deletes), kind=self.kind)
+        options = replace(pass_options(settings, release_deletes=release_deletes), kind=self.kind, again=self.again)
         async with open_surroundings(settings, self.heard.append, policy=HURRIED) as around:
             outcome = await run_pass(self._with_workers(around), options)
         assert self.state.journal.crashes == []

@@ -17,8 +17,9 @@ from tests.contract.harness import (
 
 from stageport.cli.passes import outcome_document
 from stageport.model.errors import MappingError
-from stageport.model.events import ChangeRefused
+from stageport.model.events import ChangeRefused, PageMapped
 from stageport.model.exits import Exit
+from stageport.sync.passes import PassKind
 
 STRICT = blueprint("service", {"email": {"type": "string", "format": "email"}, "size": "number", "text": "string"})
 ODD = {
@@ -84,6 +85,35 @@ async def test_a_refused_one_that_exists_is_not_deleted() -> None:
         world.catalog.update(ref("component", "pay"), lambda one: one["spec"].update(size="large"))
         assert (await world.sync()).exit is Exit.UNWRITTEN
         assert world.entity("service", ref("component", "pay"))["properties"]["size"] == 1
+
+
+async def test_a_delta_tries_again_what_was_refused_before_and_says_so_while_it_is_in_vain() -> None:
+    async with serve_world(odd(size="large"), kind=PassKind.DELTA) as world:
+        config = mapping(resource("Component", "service", **ODD))
+        world.install(config, blueprints=[STRICT])
+        assert (await world.sync()).exit is Exit.UNWRITTEN
+        for _ in range(2):
+            outcome = await world.sync()
+            assert (outcome.kind, outcome.exit, len(outcome.applied.refused)) == (PassKind.DELTA, Exit.UNWRITTEN, 1)
+        text = {**STRICT, "schema": {**STRICT["schema"], "properties": {**STRICT["schema"]["properties"]}}}
+        text["schema"]["properties"]["size"] = {"type": "string"}
+        world.add_blueprints(text)
+        world.writes()
+        assert (await world.sync()).exit is Exit.OK
+        assert world.writes() == {"created": 1}
+        world.forget()
+        assert (await world.sync()).exit is Exit.OK
+        assert not [event for event in world.heard if isinstance(event, PageMapped)], "and then it is let be"
+
+
+async def test_a_delta_may_be_told_to_leave_alone_what_came_to_nothing() -> None:
+    async with serve_world(odd(size="large"), kind=PassKind.DELTA) as world:
+        world.install(mapping(resource("Component", "service", **ODD)), blueprints=[STRICT])
+        await world.sync()
+        world.again = False
+        world.forget()
+        assert (await world.sync()).exit is Exit.OK
+        assert not [event for event in world.heard if isinstance(event, PageMapped)]
 
 
 async def test_a_missing_blueprint_is_named_and_the_others_are_written() -> None:

@@ -18,6 +18,7 @@ from stageport.mapping.assembly import Budget
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.evaluation import SourceMapper
 from stageport.mapping.layout import plan_document
+from stageport.mapping.translation.functions import Functions
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import StageportError
 from stageport.model.events import ignore
@@ -116,7 +117,9 @@ class LocalMapper:
 
     def __init__(self, document: MappingDocument) -> None:
         self._document = document
-        self._mapper = SourceMapper(marker="\x01error-here", clock=NoClock(), heartbeat=lambda: None)
+        self._mapper = SourceMapper(
+            marker="\x01error-here", clock=NoClock(), functions=Functions(enabled=True), heartbeat=lambda: None
+        )
         self._mapper.prepare([planned.plan for planned in plan_document(document)])
 
     async def map_page(

@@ -131,6 +131,9 @@ def test_a_ledger_that_can_be_nowhere_is_said_and_done_without(
         result = stageport.run("sync", STAGEPORT_LEDGER="/proc/nowhere/ledger.sqlite3")
         assert result.code == Exit.OK
         assert "in memory only" in result.err
+    quiet = stageport.run("sync", "--quiet", STAGEPORT_LEDGER="/proc/nowhere/ledger.sqlite3")
+    assert "in memory only" in quiet.err
+    assert len(quiet.err.strip().splitlines()) == 1, "and that is all it says"
     assert wrong(backstage, stageport) == []
     assert stageport.writes()["created"] > 0
     assert stageport.sync().code == Exit.OK
@@ -174,8 +177,10 @@ async def test_items_that_fail_in_an_answer_are_written_by_a_later_try_or_pass(
             await passes_until_quiet(world, gone, chance, kinds=[PassKind.RESYNC, PassKind.VERIFY])
             assert world.wrong() == []
             gone |= edit(world, chance)
-            # A delta leaves what was refused to the next resync.
-            await sync(world, PassKind.DELTA)
+            # A delta tries again what was refused, as any other pass.
+            await passes_until_quiet(world, gone, chance, kinds=[PassKind.DELTA])
+            assert world.wrong() == []
+            gone |= edit(world, chance)
         await passes_until_quiet(world, gone, chance, kinds=[PassKind.RESYNC])
         assert world.state.journal.refusals.total() > 20
         assert world.wrong() == []

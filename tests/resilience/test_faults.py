@@ -20,6 +20,9 @@ SHARE = 0.2
 MOST_PASSES = 15
 """Under faults most passes end early; each goes on where the last one ended."""
 
+WHOLE = (None, PassKind.DELTA, PassKind.RESYNC, PassKind.VERIFY)
+"""Passes that look at everything, which a hinted one does not."""
+
 TROUBLES: tuple[dict[str, Any], ...] = (
     {"kind": FaultKind.RESET_BEFORE},
     {"kind": FaultKind.RESET_AFTER},
@@ -102,7 +105,7 @@ async def sync(world: World, kind: PassKind | None) -> Exit | None:
 
 
 async def passes_until_quiet(
-    world: World, gone: set[str], chance: random.Random, *, kinds: Sequence[PassKind | None] = (None, *PassKind)
+    world: World, gone: set[str], chance: random.Random, *, kinds: Sequence[PassKind | None] = WHOLE
 ) -> int:
     """Run passes of these kinds under faults until one comes through; nothing that is still there may be deleted."""
     for number in range(1, MOST_PASSES + 1):

@@ -9,7 +9,7 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="FILE", help="Read this file instead of ./config.yaml.", show_default=False),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results and errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results, warnings and errors only.")]
 BackstageUrl = Annotated[
     str | None,
     typer.Option("--backstage-url", metavar="URL", help="Backstage backend; over BACKSTAGE_URL.", show_default=False),

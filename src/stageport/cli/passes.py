@@ -16,7 +16,7 @@ from stageport.cli.console import print_json, result_console
 from stageport.cli.running import run_async
 from stageport.model.entities import Json
 from stageport.model.errors import UsageError
-from stageport.model.events import Listener, ignore
+from stageport.model.events import Event, Listener, Noticed, ignore
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.plan.render.document import plan_document
@@ -24,6 +24,7 @@ from stageport.settings import Loaded, Part, Settings, load_settings, secrets_of
 from stageport.sync.ground import Found
 from stageport.sync.passes import PassKind
 from stageport.sync.service import Outcome, plan_pass, run_pass
+from stageport.telemetry.redaction import Redactor
 from stageport.wiring import open_surroundings, pass_options
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def work(
     """Run one pass."""
 
     async def one_pass() -> Outcome:
-        with _shown(quiet=quiet, logs=None if quiet else start_logs(loaded.settings)) as listener:
+        logs = _warn_of(loaded.settings) if quiet else start_logs(loaded.settings)
+        with _shown(quiet=quiet, logs=logs) as listener:
             async with open_surroundings(loaded.settings, listener) as around:
                 options = pass_options(loaded.settings, release_deletes=release_deletes)
                 return await run_pass(around, replace(options, kind=kind, kinds=kinds))
@@ -94,11 +96,22 @@ def work(
     return run_async(one_pass())
 
 
+def _warn_of(settings: Settings) -> Listener:
+    """Return a listener that says nothing but warnings: a run that remembers nothing must not look like any other."""
+    redact = Redactor(secrets_of(settings)).text
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Noticed) and event.level == "warning":
+            typer.echo(f"Warning: {redact(event.message)}", err=True)
+
+    return listen
+
+
 @contextmanager
 def _shown(*, quiet: bool, logs: Listener | None = None) -> Iterator[Listener]:
-    """Show progress, and log, while the block runs; when asked to be quiet, nothing listens."""
+    """Show progress, and log, while the block runs; when asked to be quiet, there is no progress."""
     if quiet:
-        yield ignore
+        yield logs or ignore
         return
     from rich.console import Console
 

@@ -22,6 +22,7 @@ from stageport.sync.duty import Duty
 from stageport.sync.hints import HintWork
 from stageport.sync.lazy import lazily
 from stageport.sync.passes import PassKind
+from stageport.sync.retries import Retries
 from stageport.sync.service import Outcome, PassOptions, prepare, run_afresh, run_delta
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import run_all
@@ -103,6 +104,7 @@ class Always:
         self._clock = clock
         self._sleep = sleep
         self._delta_seconds = 0.0
+        self._retries = Retries(clock)
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -203,7 +205,7 @@ class Always:
             self.ground = self.ground or await prepare(self.around, options)
             return await self.hints.run(self._warm_around(), self.ground, options)
         if kind is PassKind.DELTA and self.ground is not None:
-            return await run_delta(self.around, self.ground, options)
+            return await run_delta(self.around, self.ground, replace(options, again=self._retries.are_due()))
         asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
         self.ground, outcome = await run_afresh(self.around, replace(options, kind=asked))
         if self._warm.is_kept or (self.hints is not None and self.hints.expected):
@@ -216,6 +218,7 @@ class Always:
     def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
         standing = self.standing
         self.around.listener(LedgerMeasured(self.around.ledger.size_bytes()))
+        self._retries.note(outcome.kind, unwritten=outcome.exit is Exit.UNWRITTEN)
         if outcome.kind is PassKind.DELTA:
             self._delta_seconds = 0.0 if outcome.applied.written else seconds
             self._note_missed(outcome)

@@ -68,13 +68,14 @@ class PassKind(StrEnum):
 class Scope:
     """What a pass is to do. ``kinds`` (lower case) narrows it; a narrowed pass deletes only what came from them.
 
-    ``hints`` are what a hinted pass looks at.
+    ``hints`` are what a hinted pass looks at. ``again``: a delta also looks at what came to nothing before.
     """
 
     kind: PassKind
     release_deletes: bool = False
     kinds: frozenset[str] = frozenset()
     hints: tuple[Hint, ...] = ()
+    again: bool = True
 
     @property
     def lists_owned(self) -> bool:
@@ -341,7 +342,7 @@ class _Pass:
                 self._around.listener(PageRead(read.kind, len(page), counts[kind]))
                 names = [self._names.name(one.ref, number) for one in page]
                 known = self._ledger.sources(names)
-                new = [one.ref for name, one in zip(names, page, strict=True) if _has_changed(known.get(name), one)]
+                new = [one.ref for name, one in zip(names, page, strict=True) if self._is_due(known.get(name), one)]
                 self._findings.skipped += len(page) - len(new)
                 seen.update(names)
                 changed += new
@@ -350,6 +351,9 @@ class _Pass:
             found = await read_refs(self._around, changed[start : start + CHANGED_AT_ONCE])
             await weigher.take(number, read, found)
         return gone
+
+    def _is_due(self, record: SourceRecord | None, seen: SourceEntity) -> bool:
+        return _has_changed(record, seen) or (record is not None and record.failed and self._scope.again)
 
     def _known(self, place: Place) -> Iterator[SourceRef]:
         records = self._ledger.kind_sources(place[1].kind.lower())

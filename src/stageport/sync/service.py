@@ -62,6 +62,7 @@ class PassOptions:
     ``resources`` is a folder that may hold others to use instead. ``identity`` holds the fields of the integration's
     record that must be ours; ``release_deletes`` is a person's word that held deletes may happen. ``kind`` is the pass
     to run, None leaves the choice to the ledger; ``kinds`` (lower case) narrow it; a hinted pass looks at ``hints``.
+    ``again``: a delta also looks at source entities that came to nothing before, though nothing of them changed.
     ``mapping`` is a document to plan with instead of the one at Port, and ``fit`` whether it is made to fit the
     blueprints there. ``trigger`` says what asked for the pass, for people.
     """
@@ -76,6 +77,7 @@ class PassOptions:
     kind: PassKind | None = None
     kinds: frozenset[str] = frozenset()
     hints: tuple[Hint, ...] = ()
+    again: bool = True
     trigger: str = "the command line"
     now: Callable[[], datetime] = utc_now
     new_id: Callable[[], str] = new_pass_id
@@ -256,7 +258,8 @@ def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions
         kind = asked
     else:
         kind = PassKind.RESYNC if _is_recent(ledger.read_fact(VERIFIED_AT), now=options.now()) else PassKind.VERIFY
-    return Scope(kind, options.release_deletes, options.kinds, options.hints if kind is PassKind.HINTED else ())
+    hints = options.hints if kind is PassKind.HINTED else ()
+    return Scope(kind, options.release_deletes, options.kinds, hints, options.again)
 
 
 def _is_recent(stamp: str, *, now: datetime) -> bool:
