@@ -21,6 +21,7 @@ TEXTS = (
     *("1.5", "nan", "true", "null", '{"a": [1, "b"]}', "[1, 2.0]", "openapi: 3.0.0", "é€😀", "A b\tC\n", "\x7f\x01"),
     *("https://example.com/x", "https://a-b.example.com:8080/é", "a@example.com", " padded ", "ß", "İ", "\u2028"),
     *("\n\n syntax = 1", "aaa", "Owned By", "2024-01-01", "-", "/", ":", '"', "\\", "\u3000", "infinity", "-0", "1e2"),
+    *("\x00a", "5\x00", "snan", "sNaN12", "swagger: 1", "+1", "INF", "-nan", "\ufeff{}", "\ufffe", "\U0010ffff"),
 )
 NUMBERS = (0, 1, -1, 2, 3, 10, 400000, 2**53 - 1, 2**53, 2**53 + 1, 12345678901234567890, -5)
 FRACTIONS = (1.0, 0.5, -0.0, 1e17, 1.25, 3.14159, 1e300, -2.5, 1e-7)

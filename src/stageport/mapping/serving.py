@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import jq
@@ -38,6 +39,9 @@ FLUSH_BYTES: Final = 64 * 1024
 FLUSH_SECONDS: Final = 0.5
 
 LARGEST_TRACE: Final = 256 * 1024
+
+LONGEST_TOGETHER: Final = 64 * 1024
+"""Characters of expressions that are compiled together; jq's compiler is quadratic in places."""
 
 
 class Outbox:
@@ -151,9 +155,10 @@ class Worker:
             case Prepare(plans):
                 self._mapper.prepare(plans)
             case Check(expressions):
+                known = self._compile_together(expressions)
                 for expression in expressions:
                     self._clock.start(share=0.5)
-                    self._out.send(self._check(expression))
+                    self._out.send(Checked() if expression in known else self._check(expression))
                 self._out.finish()
             case MapSources():
                 budget = self._out.begin(request)
@@ -185,12 +190,31 @@ class Worker:
             encoded = msgspec.json.encode(encoded[:LARGEST_TRACE].decode("utf-8", "ignore") + "…")
         self._out.send(Traced(resource, item, slot, None if error else encoded, error))
 
+    def _compile_together(self, expressions: Sequence[str]) -> frozenset[str]:
+        """Return the expressions that are translated: jq compiles all of them at once, which costs little.
+
+        Should it refuse them together, it is asked for each alone, and has the last word.
+        """
+        found: dict[str, str] = {}
+        for expression in expressions:
+            self._clock.start(share=0.5)
+            text = rewrite_quotes(expression)
+            if unusable(expression) is None and self._functions.of(text) is not None:
+                found[expression] = f"({text}\n\n)"
+        self._clock.start()
+        joined = " | ".join(found.values())
+        if not found or len(joined) > LONGEST_TOGETHER:
+            return frozenset()
+        try:
+            jq.compile(LEAD + joined)
+        except ValueError:
+            return frozenset()
+        return frozenset(found)
+
     def _check(self, expression: str) -> Checked:
         """Compile an expression on its own, and once more as it will stand in its slot."""
         error = unusable(expression)
         text = rewrite_quotes(expression)
-        if error is None and self._functions.of(text) is not None:
-            return Checked()  # what is translated compiles
         if error is None:
             try:
                 jq.compile(LEAD + text)

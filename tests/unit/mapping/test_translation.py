@@ -1,5 +1,6 @@
 """Which expressions are translated, into what, and how a resource is evaluated with two engines."""
 
+import os
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from stageport.mapping.compiled import CompiledResource
 from stageport.mapping.defaults import default_mapping
 from stageport.mapping.frames import SELECTOR_SLOT, ResourcePlan
 from stageport.mapping.item import Item
+from stageport.mapping.serving import Worker
 from stageport.mapping.translation.calls import NAMES
 from stageport.mapping.translation.functions import Functions, make_function, write_function
 from stageport.mapping.translation.patterns import compile_pattern
@@ -89,6 +91,18 @@ def test_what_lies_outside_is_left_to_libjq(expression: str) -> None:
 @pytest.mark.parametrize("expression", ["(" * 100 + "." + ")" * 100, "." + "?" * 5000, "[" * 3000, ". | " * 2000 + "."])
 def test_deep_and_long_expressions_are_left_to_libjq(expression: str) -> None:
     assert make_function(expression) is None
+
+
+@pytest.mark.parametrize("end", ["empty", ".", "error"])
+def test_translating_takes_no_exponential_time(end: str) -> None:
+    assert make_function(" | ".join(["(., .)"] * 25 + [end])) is None
+
+
+def test_translating_a_document_takes_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stageport.mapping.translation.functions.MOST_SECONDS", 1e-6)
+    functions = Functions()
+    assert [functions.of(".a") is None, functions.of(".b") is None] == [False, True]
+    assert functions.of(".a") is not None
 
 
 def test_no_text_of_an_expression_gets_into_the_code() -> None:
@@ -234,6 +248,20 @@ def test_patterns_find_what_oniguruma_finds(pattern: str) -> None:
 def test_patterns_that_could_exhaust_an_engine_are_left_to_libjq(pattern: str) -> None:
     with pytest.raises(Untranslated):
         compile_pattern(pattern)
+
+
+def test_what_is_translated_is_compiled_by_jq_before_it_counts() -> None:
+    reading, writing = os.pipe()
+    try:
+        worker = Worker(source=reading, target=writing, cpu_seconds=1000, translate=True)
+        assert worker._compile_together([".a", ".b | length", "def f: 1; f"]) == {".a", ".b | length"}
+        worker._functions._known["1 2"] = make_function(".")
+        assert worker._compile_together([".a", "1 2"]) == frozenset()
+        assert worker._check("1 2").message != ""
+    finally:
+        worker._clock.stop()
+        os.close(reading)
+        os.close(writing)
 
 
 def test_only_ascii_is_matched_here() -> None:

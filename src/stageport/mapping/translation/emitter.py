@@ -28,6 +28,9 @@ ValueWriter = Callable[["Emitter", Any, str], str]
 StreamWriter = Callable[["Emitter", Any, str, Then], None]
 ConditionWriter = Callable[["Emitter", str, tuple[Node, ...]], str]
 
+MOST_NODES: Final = 2000
+"""How many nodes are written, repetitions included, before jq is left to it."""
+
 NOTHING: Final = ""
 """In the place of an input: nobody knows it, so what needs it cannot be translated."""
 
@@ -53,6 +56,7 @@ class Emitter:
         self._streams = streams
         self._conditions = conditions
         self._booleans: set[str] = set()
+        self._nodes = 0
 
     def translate(self, node: Node) -> None:
         """Write the whole function.
@@ -75,15 +79,22 @@ class Emitter:
 
     def value(self, node: Node, given: str) -> str:
         """Write what computes the only output of a node, and return its name."""
+        self._count()
         return self._values[type(node)](self, node, given)
 
     def emit(self, node: Node, given: str, then: Then) -> None:
         """Write what computes the outputs of a node, and does something with each."""
+        self._count()
         if gives_one(node):
             then(self.value(node, given))
         elif type(node) in self._streams:
             self._streams[type(node)](self, node, given, then)
         else:
+            raise Untranslated
+
+    def _count(self) -> None:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
             raise Untranslated
 
     def emit_all(self, nodes: Sequence[Node], given: str, then: Callable[[list[str]], None]) -> None:

@@ -76,7 +76,8 @@ def json_of(value: Value) -> str:
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
-_NO_NUMBER: Final = re.compile(r"[^-+.0-9nNiI]")
+_NO_NUMBER: Final = re.compile(r"[sS](?![nN])|[^-+.0-9nNiIsS]")
+"""How no number begins, nor ``nan``, ``snan``, ``infinity`` and the like, which are numbers to jq."""
 
 
 def number_of(value: Value) -> Value:
@@ -93,8 +94,8 @@ def number_of(value: Value) -> Value:
     raise Unproven if kind is OddNumber else JqError
 
 
-_NO_JSON: Final = re.compile(r"[ \t\r\n]*[a-eg-hj-mo-su-zA-HJ-MO-Z#%<]")
-"""How no JSON begins, nor anything else that jq takes for a value (``nan``, ``infinity`` and the like)."""
+_NO_JSON: Final = re.compile(r"[ \t\r\n]*(?:[sS](?![nN])|[a-eg-hj-mo-ru-zA-HJ-MO-RT-Z#%<])")
+"""How no JSON begins, nor anything else that jq takes for a value."""
 
 
 def from_json(value: Value) -> Value:

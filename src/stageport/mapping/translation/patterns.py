@@ -199,8 +199,10 @@ class _Reader:
         self._at += negated
         if self._peek() == "]":
             raise Untranslated
-        members = 0
+        members, begun = 0, self._at
         while (character := self._next()) != "]":
+            if character == "-" and self._at - 1 > begun and self._peek() != "]":
+                raise Untranslated  # a dash in the middle of a class is read differently by different engines
             members |= self._member(character)
         if not members:
             raise Untranslated
@@ -213,6 +215,8 @@ class _Reader:
         after = self._pattern[self._at + 1 : self._at + 2]
         if after == "]":
             return first
+        if character == "-":
+            raise Untranslated
         self._at += 1
         last = self._single(self._next())
         low, high = first.bit_length() - 1, last.bit_length() - 1

@@ -17,6 +17,7 @@ Vector = tuple[tuple[int, int], ...]
 MOST_POSITIONS: Final = 150
 MOST_VECTORS: Final = 400
 MOST_WAYS: Final = 32
+MOST_STEPS: Final = 10_000
 
 
 class _Part:
@@ -131,7 +132,7 @@ def prove_bounded(tree: Tree) -> int:
     while waiting:
         vector = waiting.pop()
         most = max(most, sum(ways for _, ways in vector))
-        if most > MOST_WAYS or len(reached) > MOST_VECTORS:
+        if most > MOST_WAYS or len(reached) > MOST_VECTORS or len(reached) * len(letters) > MOST_STEPS:
             raise Untranslated
         for letter in letters:
             after = automaton.step(vector, letter)
