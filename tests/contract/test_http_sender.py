@@ -1,13 +1,12 @@
 import gzip
-import shutil
 import socket
 import ssl
-import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from tests.scripted import Answer, FakeClock, Seen, as_json, client, in_turn, scripted
+from tests.tls_relay import make_certificate
 
 from stageport.http.messages import NoAnswerError, Request, Response, Trouble
 from stageport.http.pacing import Gate
@@ -207,14 +206,7 @@ async def test_a_certificate_bundle_that_cannot_be_read_is_a_setting_to_mend() -
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that nobody signed but itself, and its key, in one file."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("needs openssl to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
-    command = f"{program} req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=127.0.0.1"
-    extension = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command.split(), *extension], cwd=folder, check=True, capture_output=True)
-    return folder
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -39,6 +39,12 @@ def image_command() -> list[str]:
     return [word.strip(' "') for word in command.strip("[] ").split(",")]
 
 
+def image_healthcheck() -> list[str]:
+    """Return what the engine runs to see whether the service answers."""
+    (words,) = [words for keyword, words in instructions() if keyword == "HEALTHCHECK"]
+    return [word.strip(' "') for word in words.partition(" CMD ")[2].strip("[] ").split(",")]
+
+
 @dataclass
 class Container:
     """How to start it: files that are mounted by path inside, fresh volumes, and folders of ours that are volumes."""
@@ -83,8 +89,6 @@ class Container:
             mkdir /mnt/python /mnt/image
             mount --bind {interpreter} /mnt/python
             mount --bind {TREE} /mnt/image
-            touch /mnt/healthcheck.py
-            mount --bind {ROOT}/deploy/container/healthcheck.py /mnt/healthcheck.py
             {kept}
             for place in /tmp /opt /root /var/lib /usr/local/share; do mount -t tmpfs -o mode=755 stageport $place; done
             mkdir -p {interpreter} /opt/stageport /usr/local/share/ca-certificates

@@ -17,6 +17,7 @@ from tests.deploy.container import (
     can_unshare,
     image_command,
     image_environment,
+    image_healthcheck,
     instructions,
 )
 from tests.shell_blocks import ROOT
@@ -73,7 +74,7 @@ async def until_synced(world: World) -> None:
 def test_the_tree_holds_the_product_and_nothing_of_its_making() -> None:
     packages = next(TREE.glob("lib/python3*/site-packages"))
     names = {path.name.partition("-")[0].lower() for path in packages.iterdir()}
-    assert {"stageport", "aiohttp", "jq", "pydantic"} <= names
+    assert {"stageport", "aiohttp", "jq", "pydantic", "confluent_kafka"} <= names
     assert not names & {"pytest", "mypy", "ruff", "hatchling", "pip", "uv", "tests", "bench"}
     assert (packages / "stageport" / "__pycache__").is_dir(), "compiled, because nothing can be written later"
     assert not [path for path in TREE.rglob("*") if path.is_file() and not path.stat().st_mode & 0o004]
@@ -119,11 +120,13 @@ async def test_it_serves_with_a_read_only_root(user: int) -> None:
         async with started(container) as process:
             await asyncio.wait_for(until_synced(world), 60)
             assert ("component", "component:default/pay") in world.present()
-            code, _ = await ended(container, "python", "-I", "/mnt/healthcheck.py")
+            code, _ = await ended(container, *image_healthcheck())
             assert code == 0
             process.terminate()
             out, _ = await asyncio.wait_for(process.communicate(), 30)
         assert process.returncode == 0, out.decode()
+        code, _ = await ended(container, *image_healthcheck())
+        assert code != 0, "nobody answers any more"
         assert b"memory only" not in out
 
 

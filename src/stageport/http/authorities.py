@@ -21,7 +21,8 @@ def load_authorities(context: ssl.SSLContext, places: Iterable[Path], *, setting
     Raises:
         SettingsError: a place does not exist, or a file holds no certificates that can be read.
     """
-    for file in _files(places, setting):
+    # Debian links most of /etc/ssl/certs to another folder: each certificate is read once.
+    for file in {found.resolve(): None for found in _files(places, setting)}:
         try:
             context.load_verify_locations(cafile=file)
         except (OSError, ssl.SSLError) as error:

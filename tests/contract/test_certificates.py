@@ -1,0 +1,36 @@
+"""A private certificate authority, from the setting to both connections."""
+
+from pathlib import Path
+
+import pytest
+from tests.contract.command import stageport
+from tests.contract.harness import SERVICE, SERVICES, component, serve_world
+from tests.tls_relay import make_certificate, relay_tls
+
+from stageport.model.exits import Exit
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "unknown"])
+async def test_a_private_authority_is_trusted_when_the_setting_names_its_folder(tmp_path: Path, trusted: bool) -> None:
+    certificate = make_certificate(tmp_path)
+    authorities = tmp_path / "authorities"
+    authorities.mkdir()
+    (authorities / "company.crt").write_bytes((certificate / "cert.pem").read_bytes())
+    async with (
+        serve_world([component("pay")]) as world,
+        relay_tls(world.backstage.url, certificate) as backstage,
+        relay_tls(world.port.url, certificate) as port,
+    ):
+        world.install(SERVICES, blueprints=[SERVICE])
+        given = {"STAGEPORT_CA_CERTIFICATES": str(authorities)} if trusted else {}
+        result = await stageport(world, "sync", "--quiet", BACKSTAGE_URL=backstage, PORT_BASE_URL=port, **given)
+        assert result.code == (Exit.OK if trusted else Exit.TARGET), result.err
+        assert ("certificate is not trusted" in result.err) is not trusted
+
+
+async def test_a_place_that_is_not_there_is_said_with_the_name_of_the_setting(tmp_path: Path) -> None:
+    async with serve_world([component("pay")]) as world, relay_tls(world.port.url, make_certificate(tmp_path)) as port:
+        missing = f"{tmp_path}/missing.crt"
+        result = await stageport(world, "sync", PORT_BASE_URL=port, STAGEPORT_CA_CERTIFICATES=missing)
+    assert result.code == Exit.SETTINGS
+    assert f"ca_certificates: there is no file or folder {missing}" in result.err
