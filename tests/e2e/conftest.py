@@ -70,6 +70,15 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> FreshBackend:
 
 
 @pytest.fixture(scope="session")
+def fresh_with_bus(fresh: FreshBackend, tmp_path_factory: pytest.TempPathFactory) -> FreshBackend:
+    """Another one, with the events plugin; its settings are those for the event bus."""
+    backend = FreshBackend(tmp_path_factory.mktemp("fresh") / "backend-with-bus")
+    backend.install()
+    backend.install_bus()
+    return backend
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the whole run."""
     server = PostgresServer()

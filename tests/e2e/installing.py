@@ -40,6 +40,7 @@ class FreshBackend:
         self._uninstall_config, self._uninstall = readme_code("Remove")
         assert install == f"npm install ./{NAME}-0.1.0.tgz"
         self.secret = self._shell(make_secret).strip()
+        self.bus_config = ""
 
     def install(self) -> None:
         """Steps 1 and 2."""
@@ -49,12 +50,11 @@ class FreshBackend:
         self._shell(f"npm install --prefer-offline --no-audit --no-fund --loglevel=error ./{package.name}")
         self._add_to_index(self._add)
 
-    def install_bus(self) -> str:
-        """The steps for a Stageport that cannot be reached; return the section of app-config.yaml."""
-        install, add, config = readme_code("Where Backstage cannot reach Stageport")
+    def install_bus(self) -> None:
+        """The steps for a Stageport that cannot be reached."""
+        install, add, self.bus_config = readme_code("Where Backstage cannot reach Stageport")
         self._shell(f"{install}@{EVENTS_VERSION} --prefer-offline --no-audit --no-fund --loglevel=error")
         self._add_to_index(add)
-        return config
 
     def config(self, url: str) -> str:
         """Step 3: the section of app-config.yaml."""

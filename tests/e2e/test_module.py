@@ -4,7 +4,6 @@
 """
 
 import time
-from pathlib import Path
 
 import pytest
 from tests.e2e.installing import FreshBackend
@@ -132,12 +131,10 @@ def test_two_replicas_share_the_work_and_survive_each_other(postgres_rig: Rig) -
     assert rig.receiver.overflows == 1
 
 
-@pytest.mark.parametrize("rig", ["sqlite", "postgres"] if FULL else ["postgres"], indirect=True)
-def test_on_the_event_bus_a_subscriber_with_a_token_finds_every_change(rig: Rig, tmp_path: Path) -> None:
-    rig.fresh = FreshBackend(tmp_path / "backend-with-bus")
-    rig.fresh.install()
-    config = rig.fresh.install_bus()
-    backend = rig.backend(config=config, settings={"events": {"useEventBus": "auto"}})
+@pytest.mark.skipif(not FULL, reason="the whole way over the event bus is in test_real_time.py")
+def test_on_the_event_bus_a_subscriber_with_a_token_finds_every_change(rig: Rig, fresh_with_bus: FreshBackend) -> None:
+    rig.fresh = fresh_with_bus
+    backend = rig.backend(config=fresh_with_bus.bus_config, settings={"events": {"useEventBus": "auto"}})
     backend.start()
     subscription = "/api/events/bus/v1/subscriptions/stageport-e2e"
     answer = backend.request("PUT", subscription, body={"topics": ["stageport.catalog.changed"]})

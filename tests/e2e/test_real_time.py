@@ -2,14 +2,16 @@
 
 import signal
 import statistics
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
 from tests.e2e.harness import Entity, RealBackstage, first_of_each_ref, free_port, ref_of
+from tests.e2e.installing import FreshBackend
 from tests.e2e.module_rig import FULL, Rig, component, group, until
 from tests.e2e.port import Stageport, port_in_thread
 from tests.expectation import differences, expected_catalog, expected_stubs
@@ -67,8 +69,13 @@ class Watch:
             for thread in looks:
                 thread.join()
 
-    def _repeat(self, look: "object", ended: threading.Event) -> None:
-        assert callable(look)
+    def in_words(self) -> str:
+        seen = [(one.made, one.visible or 0.0, one.in_port or 0.0) for one in self.changes]
+        shown = quantiles("from visible in Backstage to in Port", [port - visible for _, visible, port in seen])
+        made = quantiles("from the provider's mutation", [port - made for made, _, port in seen])
+        return f"{shown}; {made}"
+
+    def _repeat(self, look: Callable[[], None], ended: threading.Event) -> None:
         while not ended.wait(LOOK):
             look()
 
@@ -90,7 +97,7 @@ class Watch:
                 one.in_port = time.monotonic()
 
 
-def in_words(name: str, seconds: list[float]) -> str:
+def quantiles(name: str, seconds: list[float]) -> str:
     ordered = sorted(seconds)
     high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
     return f"{name}: median {statistics.median(ordered) * 1000:.0f} ms, 95 % under {high * 1000:.0f} ms"
@@ -102,81 +109,121 @@ def disagreement(backstage: RealBackstage, stageport: Stageport) -> list[str]:
     return differences(expected, {key: one for key, one in stageport.held().items() if key not in stubs})
 
 
+@dataclass(frozen=True)
+class Way:
+    """A filled Backstage that tells a Stageport, which is started with `settings`, and the Port behind it."""
+
+    backstage: RealBackstage
+    stageport: Stageport
+    settings: dict[str, str]
+
+    def running(self) -> AbstractContextManager["subprocess.Popen[str]"]:
+        return self.stageport.running("run", **self.settings)
+
+    def wait_until_equal(self, what: str) -> None:
+        until(lambda: not disagreement(self.backstage, self.stageport), what=f"{what}: no equal catalogs")
+
+
 @contextmanager
-def whole_way(rig: Rig) -> Iterator[tuple[RealBackstage, Stageport, dict[str, str]]]:
-    """A filled Backstage that tells a Stageport, which is not started yet, at the address that is in its settings."""
-    number = free_port()
-    backstage = rig.backend(config=rig.fresh.config(f"http://127.0.0.1:{number}"))
+def whole_way(rig: Rig, backstage: RealBackstage, number: int, **settings: str) -> Iterator[Way]:
+    """Start a Backstage, fill it, and serve a Port; `number` is the port on which Stageport will listen."""
     backstage.start()
     backstage.apply([group("one"), group("two"), *first_of_each_ref(sample_descriptors())])
-    settings = {
+    settings |= {
         "STAGEPORT_HTTP_PORT": str(number),
         "STAGEPORT_HTTP_HOST": "127.0.0.1",
-        "STAGEPORT_LIVE_EVENTS_SECRET": rig.fresh.secret,
         "OCEAN__EVENT_LISTENER": '{"type": "POLLING", "interval": 60}',
         "STAGEPORT_LEDGER": str(backstage.home / "ledger.db"),
     }
     with port_in_thread(PortOptions()) as port:
-        yield (
-            backstage,
-            Stageport(backstage_url=backstage.url, token=backstage.token, port=port, folder=backstage.home),
-            settings,
-        )
+        stageport = Stageport(backstage_url=backstage.url, token=backstage.token, port=port, folder=backstage.home)
+        yield Way(backstage, stageport, settings)
+    assert port.state.journal.crashes == []
+
+
+@contextmanager
+def by_webhook(rig: Rig) -> Iterator[Way]:
+    number = free_port()
+    backstage = rig.backend(config=rig.fresh.config(f"http://127.0.0.1:{number}"))
+    with whole_way(rig, backstage, number, STAGEPORT_LIVE_EVENTS_SECRET=rig.fresh.secret) as way:
+        yield way
+
+
+@contextmanager
+def by_event_bus(rig: Rig, fresh: FreshBackend) -> Iterator[Way]:
+    rig.fresh = fresh
+    backstage = rig.backend(config=fresh.bus_config, settings={"events": {"useEventBus": "auto"}})
+    with whole_way(rig, backstage, free_port(), STAGEPORT_LIVE_EVENTS_BUS="true") as way:
+        yield way
+
+
+def timed_changes(way: Way, name: str, number: int) -> list[str]:
+    """Make so many creates, updates and deletes, one each tenth of a second; return how long they took, in words."""
+    watch = Watch(way.backstage, way.stageport)
+    lines = []
+    with watch.running():
+        for verb, title in (("creates", "New"), ("updates", "Newer"), ("deletes", None)):
+            watch.changes = []
+            for place in range(number):
+                entity = titled(f"live-{place}", title or "Gone")
+                watch.made(ref_of(entity), title)
+                if title:
+                    way.backstage.apply_delta(added=[entity], wait=False)
+                else:
+                    way.backstage.apply_delta(removed=[ref_of(entity)], wait=False)
+                time.sleep(0.1)
+            until(watch.done, what=lambda: f"{[one for one in watch.changes if one.in_port is None]}")
+            lines.append(f"{number} {verb}, {name}: {watch.in_words()}")
+    return lines
+
+
+def follow(way: Way, name: str, number: int) -> list[str]:
+    """Have a running Stageport follow changes; return how long they took, in words."""
+    with way.running() as service:
+        way.wait_until_equal("the first pass")
+        way.backstage.apply_delta(added=[titled("first", "First")])
+        until(lambda: ("component", "component:default/first") in way.stageport.held(), what="the first event")
+        lines = timed_changes(way, name, number)
+        way.wait_until_equal("at the end")
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(10) == 0
+    return lines
 
 
 def test_port_knows_a_moment_after_backstage_shows(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
-    with whole_way(rig) as (backstage, stageport, settings), stageport.running("run", **settings) as service:
-        until(lambda: not disagreement(backstage, stageport), what="the first pass")
-        backstage.apply_delta(added=[titled("first", "First")])
-        until(lambda: ("component", "component:default/first") in stageport.held(), what="the first event")
-
-        watch = Watch(backstage, stageport)
-        lines = []
-        with watch.running():
-            for verb, title in (("creates", "New"), ("updates", "Newer"), ("deletes", None)):
-                watch.changes = []
-                for place in range(CHANGES):
-                    entity = titled(f"live-{place}", title or "Gone")
-                    watch.made(ref_of(entity), title)
-                    if title:
-                        backstage.apply_delta(added=[entity], wait=False)
-                    else:
-                        backstage.apply_delta(removed=[ref_of(entity)], wait=False)
-                    time.sleep(0.1)
-                until(watch.done, what=lambda: f"{[one for one in watch.changes if one.in_port is None]}")
-                seen = [(one.made, one.visible or 0.0, one.in_port or 0.0) for one in watch.changes]
-                lines.append(
-                    f"{CHANGES} {verb}, {rig.database}: "
-                    + in_words("from visible in Backstage to in Port", [port - visible for _, visible, port in seen])
-                    + "; "
-                    + in_words("from the provider's mutation", [port - made for made, _, port in seen])
-                )
-        until(lambda: not disagreement(backstage, stageport), what="equal catalogs")
-        service.send_signal(signal.SIGTERM)
-        assert service.wait(10) == 0
+    with by_webhook(rig) as way:
+        lines = follow(way, rig.database, CHANGES)
     with capsys.disabled():
         print("\n" + "\n".join(lines))
 
 
+@pytest.mark.parametrize("rig", ["sqlite", "postgres"] if FULL else ["postgres"], indirect=True)
+def test_port_knows_by_the_event_bus_too(
+    rig: Rig, fresh_with_bus: FreshBackend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with by_event_bus(rig, fresh_with_bus) as way:
+        lines = follow(way, f"{rig.database}, event bus", CHANGES)
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))
+
+
+@pytest.mark.parametrize("rig", ["sqlite", "postgres"] if FULL else ["postgres"], indirect=True)
 def test_a_service_that_was_away_catches_up(rig: Rig) -> None:
-    if rig.database == "sqlite" and not FULL:
-        pytest.skip("on PostgreSQL only, unless STAGEPORT_E2E_MODULE=full")
-    with whole_way(rig) as (backstage, stageport, settings):
-        with stageport.running("run", **settings):
-            until(lambda: not disagreement(backstage, stageport), what="the first pass")
-            backstage.apply_delta(added=[titled(f"c{place}", "One") for place in range(10)])
-            until(lambda: not disagreement(backstage, stageport), what="equal catalogs")
+    with by_webhook(rig) as way:
+        with way.running():
+            way.wait_until_equal("the first pass")
+            way.backstage.apply_delta(added=[titled(f"c{place}", "One") for place in range(10)])
+            way.wait_until_equal("changes")
         # Killed, with no word to anybody; things change meanwhile.
         gone_at = time.monotonic()
-        backstage.apply_delta(added=[titled(f"c{place}", "Two") for place in range(5)])
-        backstage.delete("component:default/c9")
-        backstage.apply_delta(added=[component("c8", "two")])
-        backstage.restart()
+        way.backstage.apply_delta(added=[titled(f"c{place}", "Two") for place in range(5)])
+        way.backstage.delete("component:default/c9")
+        way.backstage.apply_delta(added=[component("c8", "two")])
+        way.backstage.restart()
         time.sleep(max(0.0, AWAY - (time.monotonic() - gone_at)))
-        with stageport.running("run", **settings) as service:
-            until(lambda: not disagreement(backstage, stageport), what="equal catalogs after the absence")
-            backstage.apply_delta(added=[titled("c7", "Three")])
-            until(lambda: not disagreement(backstage, stageport), what="the next change")
+        with way.running() as service:
+            way.wait_until_equal("after the absence")
+            way.backstage.apply_delta(added=[titled("c7", "Three")])
+            way.wait_until_equal("the next change")
             service.send_signal(signal.SIGTERM)
             assert service.wait(10) == 0
-        assert stageport.port.state.journal.crashes == []
