@@ -13,6 +13,7 @@ from stageport.cli.live import (
     admission_of,
     delta_seconds,
     is_set_up,
+    listen_to_bus,
     path_prefix,
     receiver_of,
     unhinted_seconds,
@@ -141,8 +142,11 @@ def rhythm_of(settings: Settings) -> Rhythm:
 def triggers_of(settings: Settings, around: Surroundings) -> list[Trigger]:
     """Return what else asks for passes."""
     chosen = settings.event_listener
+    triggers: list[Trigger] = []
+    if settings.live_events_bus:
+        triggers.append(lambda always: listen_to_bus(always, settings))
     if isinstance(chosen, PollingListener) and chosen.should_resync:
-        return [lambda always: poll(always, around.integration, interval=chosen.interval, sleep=asyncio.sleep)]
-    if (log := around.change_log) is not None:
-        return [lambda always: follow(always, log)]
-    return []
+        triggers.append(lambda always: poll(always, around.integration, interval=chosen.interval, sleep=asyncio.sleep))
+    elif (log := around.change_log) is not None:
+        triggers.append(lambda always: follow(always, log))
+    return triggers
