@@ -1,7 +1,9 @@
 """Hashes that stand for contents, 16 bytes of BLAKE2b: 1.9 µs for 2 kB, and no dependency."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,27 +22,44 @@ def digest_of(content: bytes) -> Fingerprint:
     return blake2b(content, digest_size=SIZE).digest()
 
 
+@lru_cache(maxsize=4096)  # a catalog's owners and systems are related to over and over
 def key_hash(key: TargetKey) -> bytes:
     """Hash the name of a target entity, in 8 bytes."""
     return blake2b(f"{key.blueprint}\0{key.identifier}".encode(), digest_size=KEY_SIZE).digest()
 
 
-def stored_fingerprint(entity: Json, paths: Iterable[str]) -> Fingerprint:
-    """Hash what Port holds of the given fields, so that null and absent are the same and lists of names are sets.
+class StoredFields(NamedTuple):
+    """The fields of which a fingerprint of what Port holds is made, sorted by where they stand."""
 
-    ``paths`` are as in ``FieldChange``: ``title``, ``properties.type``, ``relations.system``.
-    """
-    held = {path: value for path in paths if (value := _normal(path, _at(entity, path))) is not None}
+    plain: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> "StoredFields":
+        """Sort paths as in ``FieldChange``: ``title``, ``properties.type``, ``relations.system``."""
+        parts = [path.partition(".") for path in sorted(set(paths))]
+        plain = tuple(part for part, dot, _ in parts if not dot)
+        named = (tuple(name for part, _, name in parts if part == place) for place in ("properties", "relations"))
+        return cls(plain, *(tuple(filter(None, names)) for names in named))
+
+
+def stored_fingerprint(entity: Json, fields: StoredFields) -> Fingerprint:
+    """Hash what Port holds of the given fields, so that null and absent are the same and lists of names are sets."""
+    properties, relations = entity.get("properties") or {}, entity.get("relations") or {}
+    held = (
+        [(name, value) for name in fields.plain if (value := _plain(name, entity.get(name))) is not None],
+        [(name, value) for name in fields.properties if (value := properties.get(name)) is not None],
+        [(name, _as_names(value)) for name in fields.relations if (value := relations.get(name))],
+    )
     return digest_of(_encoder.encode(held))
 
 
-def _at(entity: Json, path: str) -> Json:
-    part, dot, name = path.partition(".")
-    return (entity.get(part) or {}).get(name) if dot else entity.get(part)
+def _plain(name: str, value: Json) -> Json:
+    if name != "team":
+        return value
+    return _as_names(value) if value else None
 
 
-def _normal(path: str, value: Json) -> Json:
-    if path == "team" or path.startswith("relations."):
-        names = value if isinstance(value, list) else [value]
-        return sorted(map(str, names)) if value else None
-    return value
+def _as_names(value: Json) -> list[str]:
+    return sorted(map(str, value)) if isinstance(value, list) else [str(value)]

@@ -181,7 +181,8 @@ async def prepare_ground(
     await _provision(found.provision, blueprints)
     initialized = integration.patch_integration({"arePortResourcesInitialized": True})
     _, existing = await both(initialized, blueprints.read_blueprints())
-    return Ground(document, {one.identifier: one for one in existing}, remarks=_remarks(found))
+    created = frozenset(str(step["identifier"]) for step in found.provision.creates)
+    return Ground(document, {one.identifier: one for one in existing}, remarks=_remarks(found), created=created)
 
 
 async def _patch_record(found: Found, integration: IntegrationStore, identity: Json) -> None:

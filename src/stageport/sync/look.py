@@ -1,6 +1,7 @@
 """Looks at what Port holds: whether it moved since it was last seen, and where it differs from what is wanted."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -8,27 +9,40 @@ from stageport.mapping.static import paths_written
 from stageport.model.changes import FieldChange
 from stageport.model.entities import Json
 from stageport.model.errors import MissingBlueprintError
-from stageport.model.fingerprint import stored_fingerprint
+from stageport.model.fingerprint import StoredFields, stored_fingerprint
 from stageport.model.ledger import UNKNOWN, Fingerprint, TargetRecord
 from stageport.model.refs import TargetKey
 from stageport.plan.decide import Sight
 from stageport.plan.diff import diff_target
 from stageport.sync.seams import Ledger, TargetCatalog
 from stageport.sync.surroundings import Ground
+from stageport.sync.tasks import run_limited
 
-_EMPTY = stored_fingerprint({}, ())
+_EMPTY = stored_fingerprint({}, StoredFields())
+
+READS_AT_ONCE = 4
 
 Seen = tuple[Sight, tuple[FieldChange, ...], Fingerprint]
 """What was seen of a target entity, where it differs, and the fingerprint of what Port holds."""
 
+_UNSEEN: Seen = (Sight.UNSEEN, (), UNKNOWN)
+
 
 class Looker:
-    """Reads target entities by name, with the fields that the mapping writes."""
+    """Reads target entities by name, with the fields that the mapping writes.
 
-    def __init__(self, target: TargetCatalog, ground: Ground, ledger: Ledger) -> None:
+    ``empty`` are blueprints of which Port held nothing when the pass began: what the ledger says of theirs is all
+    there is to know.
+    """
+
+    def __init__(
+        self, target: TargetCatalog, ground: Ground, ledger: Ledger, *, empty: Collection[str] = frozenset()
+    ) -> None:
         self._target = target
         self._ground = ground
         self._ledger = ledger
+        self._empty = empty
+        self._fields: dict[str, StoredFields] = {}
         self._paths: dict[str, list[str]] = {}
 
     async def unmoved(self, keys: Collection[TargetKey]) -> set[TargetKey]:
@@ -43,8 +57,12 @@ class Looker:
 
     async def compare(self, wanted: Mapping[TargetKey, bytes]) -> Mapping[TargetKey, Seen]:
         """Compare bodies with what Port holds of the same name."""
-        current = await self._read(wanted)
-        return {key: self._compare(key, body, current.get(key)) for key, body in wanted.items()}
+        seen: dict[TargetKey, Seen] = dict.fromkeys(wanted, _UNSEEN)
+        looked = {key: body for key, body in wanted.items() if key.blueprint not in self._empty}
+        current = await self._read(looked)
+        known = self._ledger.targets(list(current))
+        seen.update((key, self._compare(key, body, current.get(key), known.get(key))) for key, body in looked.items())
+        return seen
 
     async def note_stored(self, keys: Collection[TargetKey]) -> None:
         """Read back what was written, so that the next pass knows what Port made of it."""
@@ -58,7 +76,7 @@ class Looker:
             ]
         )
 
-    def _compare(self, key: TargetKey, body: bytes, current: Json | None) -> Seen:
+    def _compare(self, key: TargetKey, body: bytes, current: Json | None, record: TargetRecord | None) -> Seen:
         if current is None:
             return Sight.ABSENT, (), UNKNOWN
         blueprint = self._ground.blueprints.get(key.blueprint)
@@ -66,7 +84,6 @@ class Looker:
         stored = self._stored(key, current)
         if not fields:
             return Sight.EQUAL, (), stored
-        record = self._ledger.targets([key]).get(key)
         unmoved = record is not None and record.stored != UNKNOWN and record.stored == stored
         if unmoved:
             return Sight.UNMOVED, fields, stored
@@ -78,21 +95,28 @@ class Looker:
         return self._stored(key, shown) == _EMPTY
 
     def _stored(self, key: TargetKey, current: Json) -> Fingerprint:
-        return stored_fingerprint(current, self._fields(key.blueprint))
+        name = key.blueprint
+        if name not in self._fields:
+            self._fields[name] = StoredFields.of(self._read_paths(name))
+        return stored_fingerprint(current, self._fields[name])
 
     async def _read(self, keys: Iterable[TargetKey]) -> dict[TargetKey, Json]:
         found: dict[TargetKey, Json] = {}
-        for name, identifiers in _by_blueprint(keys).items():
-            if name in self._ground.coming or name not in self._ground.blueprints:
-                continue
-            try:
-                answers = await self._target.read_entities(name, identifiers, fields=self._fields(name))
-            except MissingBlueprintError:
-                continue
-            found.update((TargetKey(name, identifier), entity) for identifier, entity in answers.items())
+
+        async def read(group: tuple[str, list[str]]) -> None:
+            name, identifiers = group
+            with suppress(MissingBlueprintError):
+                answers = await self._target.read_entities(name, identifiers, fields=self._read_paths(name))
+                found.update((TargetKey(name, identifier), entity) for identifier, entity in answers.items())
+
+        groups = [group for group in _by_blueprint(keys).items() if self._can_be_asked(group[0])]
+        await run_limited(read, groups, limit=READS_AT_ONCE)
         return found
 
-    def _fields(self, name: str) -> list[str]:
+    def _can_be_asked(self, name: str) -> bool:
+        return name in self._ground.blueprints and name not in self._ground.coming
+
+    def _read_paths(self, name: str) -> list[str]:
         """Name the fields to read: those the mapping writes; without merge all, because Port drops the others."""
         if name not in self._paths:
             paths = set(paths_written(self._ground.document, name))

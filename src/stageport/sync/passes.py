@@ -116,16 +116,17 @@ async def conduct(
 async def _conduct(
     around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope, *, options: WriteOptions, now: str
 ) -> Conducted:
+    # A ledger that knows nothing yet comes to know all that is written to blueprints that were created just now.
+    empty = ground.created if ledger.is_empty else frozenset()
     number = ledger.begin_pass(mapping=mapping_fingerprint(ground.document))
     writer = Writer(around.target, ledger, options=options, number=number, listener=around.listener)
     findings = Findings(around.listener, narrowed=scope.kind is PassKind.HINTED)
     try:
-        run = _Pass(around, ground, ledger, sink=writer, findings=findings, scope=scope, number=number)
+        run = _Pass(around, ground, ledger, sink=writer, findings=findings, scope=scope, number=number, empty=empty)
         verdict = await run.judge(before_end=lambda: writer.finish(ground.blueprints))
         if scope.kind is PassKind.VERIFY:
             looker = Looker(around.target, ground, ledger)
-            for keys in writer.written.chunks(size=CHANGED_AT_ONCE):
-                await looker.note_stored(keys)
+            await run_limited(looker.note_stored, writer.written.chunks(size=CHANGED_AT_ONCE), limit=KINDS_AT_ONCE)
         relations = await run.relations_of(verdict.deletes)
         touched = writer.applied.written + len(writer.applied.refused)
         plan = _plan(
@@ -196,6 +197,7 @@ class _Pass:
         findings: Findings,
         scope: Scope,
         number: int,
+        empty: frozenset[str] = frozenset(),
     ) -> None:
         self._around = around
         self._ground = ground
@@ -204,6 +206,7 @@ class _Pass:
         self._findings = findings
         self._scope = scope
         self._number = number
+        self._empty = empty
         self._names = LedgerNames(reads_of(ground.document))
         kinds = scope.kinds
         self._places = [place for place in self._names.places if not kinds or place[1].kind.lower() in kinds]
@@ -262,6 +265,7 @@ class _Pass:
             findings=self._findings,
             number=self._number,
             looks=looks,
+            empty=self._empty,
         )
 
     async def _list_owned(self) -> None:

@@ -23,6 +23,10 @@ class Sink(Protocol):
         """
         ...
 
+    async def push(self) -> None:
+        """Say that a page is done: what makes whole requests may leave."""
+        ...
+
     def withhold(self, keys: Iterable[TargetKey]) -> set[TargetKey]:
         """Send nothing of these before they are put or cancelled; return those of which something is under way.
 
@@ -62,6 +66,9 @@ class Collector:
         """Keep a change; a later one of the same target entity replaces it."""
         del refs, late
         self._changes[upsert.change.key] = upsert.change
+
+    async def push(self) -> None:
+        """Send nothing."""
 
     def withhold(self, keys: Iterable[TargetKey]) -> set[TargetKey]:
         """Withhold nothing: nothing is ever sent."""

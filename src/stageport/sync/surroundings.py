@@ -47,6 +47,7 @@ class Ground:
     """What a pass found when it began: the mapping document and the blueprints at Port, by identifier.
 
     ``coming`` are blueprints that first start is yet to create: a plan counts on them, but Port cannot be asked.
+    ``created`` are those that it has just created, so that Port holds nothing of them.
     ``remarks`` are what a person should know of first start, in words.
     """
 
@@ -54,3 +55,4 @@ class Ground:
     blueprints: Mapping[str, Blueprint]
     coming: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
+    created: frozenset[str] = frozenset()

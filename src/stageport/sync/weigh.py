@@ -5,13 +5,13 @@ What it wants stands in the ledger; its content is fetched and mapped only when 
 entity, because both then have to be folded into one body.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from stageport.mapping.static import Read, reads_of
 from stageport.model.changes import Change, FieldChange, Operation
-from stageport.model.entities import MappedSource, SourceEntity, TargetEntity
+from stageport.model.entities import Json, MappedSource, SourceEntity, TargetEntity
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ChangesFound, PageMapped
 from stageport.model.fingerprint import digest_of, key_hash
@@ -36,8 +36,20 @@ CHUNK = 500
 Bodies = dict[tuple[SourceRef, TargetKey], bytes]
 
 
+class _RelatedBody(msgspec.Struct):
+    """What a body relates to; the rest of it, by far the larger part, is passed over."""
+
+    relations: dict[str, Json] | None = None
+
+
+_related_bodies = msgspec.json.Decoder(_RelatedBody)
+
+
 class Weigher:
-    """Weighs pages of one pass. With ``looks`` it compares with what Port holds, otherwise with the ledger alone."""
+    """Weighs pages of one pass. With ``looks`` it compares with what Port holds, otherwise with the ledger alone.
+
+    ``empty`` are blueprints of which Port held nothing when the pass began.
+    """
 
     def __init__(
         self,
@@ -50,6 +62,7 @@ class Weigher:
         findings: Findings,
         number: int,
         looks: bool,
+        empty: Collection[str] = frozenset(),
     ) -> None:
         self._around = around
         self._ground = ground
@@ -58,7 +71,7 @@ class Weigher:
         self._sink = sink
         self._findings = findings
         self._number = number
-        self._looker = Looker(around.target, ground, ledger) if looks else None
+        self._looker = Looker(around.target, ground, ledger, empty=empty) if looks else None
         self._names = LedgerNames(reads_of(ground.document))
         self._turns = Turns()
 
@@ -177,7 +190,8 @@ class Weigher:
 
     def _related(self, key: TargetKey, body: bytes) -> bytes:
         blueprint = self._ground.blueprints.get(key.blueprint)
-        return b"".join(key_hash(end) for end in related_keys(msgspec.json.decode(body), blueprint))
+        relations = _related_bodies.decode(body).relations
+        return b"".join(map(key_hash, related_keys({"relations": relations}, blueprint)))
 
     # Names
 
@@ -283,6 +297,7 @@ class Weigher:
             self._around.listener(ChangesFound(len(found)))
         for upsert, refs, late in found:
             await self._sink.put(upsert, refs=refs, late=late)
+        await self._sink.push()
 
     async def _see(
         self, folded: Mapping[TargetKey, bytes]

@@ -22,6 +22,8 @@ from stageport.sync.spool import KeyLog, Spool, Upsert
 from stageport.sync.tasks import run_limited
 
 UPSERT_BATCH = 20
+SENT_AT_ONCE = 5 * UPSERT_BATCH
+"""What leaves together is noted together before: one commit for all of it."""
 REQUESTS_AT_ONCE = 16
 TRIES_OF_REFUSED = 3
 REPORTED = 1_000
@@ -124,7 +126,7 @@ class Writer:
     # Upserts
 
     async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
-        """Queue an upsert; full batches leave at once, late ones when ``finish`` is called.
+        """Queue an upsert; it leaves when enough are queued or with ``push``, late ones when ``finish`` is called.
 
         Raises:
             TargetError: Port can no longer be used.
@@ -180,8 +182,18 @@ class Writer:
             return
         queue = self._queued.setdefault(key.blueprint, {})
         queue[key] = upsert
-        if len(queue) >= UPSERT_BATCH:
+        if len(queue) >= SENT_AT_ONCE:
             await self._send(key.blueprint)
+
+    async def push(self) -> None:
+        """Send what makes whole batches; the rest waits for more, or for ``flush``.
+
+        Raises:
+            TargetError: Port can no longer be used.
+        """
+        for blueprint in list(self._queued):
+            await self._send(blueprint, whole_batches=True)
+        self._raise_error()
 
     async def flush(self) -> None:
         """Send what is queued and wait until everything sent is answered.
@@ -212,14 +224,33 @@ class Writer:
         self._held.close()
         self.written.close()
 
-    async def _send(self, blueprint: str) -> None:
+    async def _send(self, blueprint: str, *, whole_batches: bool = False) -> None:
+        """Send what is queued of a blueprint; a batch that is not full yet may wait for more."""
         queue = self._queued.pop(blueprint, {})
-        self._busy.update({key: upsert.fingerprint for key, upsert in queue.items()})
-        for batch in batches(list(queue.values()), most=UPSERT_BATCH):
+        upserts = list(queue.values())
+        if whole_batches:
+            rest = upserts[len(upserts) // UPSERT_BATCH * UPSERT_BATCH :]
+            self._queued[blueprint] = {upsert.change.key: upsert for upsert in rest}
+            upserts = upserts[: len(upserts) - len(rest)]
+        if not upserts:
+            return
+        self._busy.update({upsert.change.key: upsert.fingerprint for upsert in upserts})
+        before = self._doubt([upsert.change.key for upsert in upserts])
+        for batch in batches(upserts, most=UPSERT_BATCH):
             await self._slots.acquire()
-            task = asyncio.create_task(self._write(blueprint, batch))
+            task = asyncio.create_task(self._write(blueprint, batch, before))
             self._tasks.add(task)
             task.add_done_callback(self._done)
+
+    def _doubt(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
+        """Note for good that nobody knows what Port holds of these, and return what was known.
+
+        Whether Port takes a body is not known until it answers, and the process may be gone by then.
+        """
+        before = self._ledger.targets(keys)
+        self._ledger.acknowledge([TargetRecord(key, UNKNOWN) for key in keys])
+        self._ledger.keep()
+        return before
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -231,13 +262,9 @@ class Writer:
         if self._error is not None:
             raise self._error
 
-    async def _write(self, blueprint: str, batch: Sequence[Upsert]) -> None:
+    async def _write(self, blueprint: str, batch: Sequence[Upsert], before: Mapping[TargetKey, TargetRecord]) -> None:
         bodies = [upsert.change.body for upsert in batch]
-        before = self._ledger.targets([upsert.change.key for upsert in batch])
         try:
-            # Whether Port takes it is not known until it answers, and the process may be gone by then.
-            self._ledger.acknowledge([TargetRecord(upsert.change.key, UNKNOWN) for upsert in batch])
-            self._ledger.keep()
             answers = await self._target.upsert(blueprint, bodies, options=self._options)
             refusals = [answer.refusal for answer in answers]
         except MissingBlueprintError as error:
@@ -321,8 +348,7 @@ class Writer:
     async def _send_loose(self, batch: Sequence[Change]) -> None:
         with contextlib.suppress(MissingBlueprintError):
             bodies = [change.body for change in batch]
-            self._ledger.acknowledge([TargetRecord(change.key, UNKNOWN) for change in batch])
-            self._ledger.keep()
+            self._doubt([change.key for change in batch])
             answers = await self._target.upsert(batch[0].blueprint, bodies, options=self._options)
             taken = [change for change, answer in zip(batch, answers, strict=True) if answer.refusal is None]
             self._ledger.acknowledge([TargetRecord(change.key, digest_of(change.body)) for change in taken])

@@ -1,6 +1,6 @@
 """The weigher: what it hands to the sink, given what Port holds and what is under way there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -14,6 +14,7 @@ from stageport.mapping.static import reads_of
 from stageport.model.blueprints import Blueprint
 from stageport.model.entities import Json, MappedSource, SourceEntity, TargetEntity
 from stageport.model.events import ignore
+from stageport.model.fingerprint import digest_of
 from stageport.model.ledger import SourceRecord, TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.sync.findings import Findings
@@ -84,11 +85,14 @@ class Tray:
     async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
         self.put_.append((msgspec.json.decode(upsert.change.body), late))
 
+    async def push(self) -> None:
+        """Take note of nothing."""
+
 
 class Scales:
     """A weigher with everything around it."""
 
-    def __init__(self, *, looks: bool = True) -> None:
+    def __init__(self, *, looks: bool = True, empty: Collection[str] = ()) -> None:
         self.catalogs = Catalogs()
         self.tray = Tray(self.catalogs.calls)
         self.ledger = SqliteLedger.in_memory()
@@ -102,6 +106,7 @@ class Scales:
             findings=Findings(ignore),
             number=self.ledger.begin_pass(mapping=b"m" * 16),
             looks=looks,
+            empty=empty,
         )
 
     async def take(self, *sources: SourceEntity) -> None:
@@ -159,6 +164,18 @@ async def test_only_what_replaces_something_waits_for_the_end(held: Json, late: 
         scales.catalogs.held["x"] = held
     await scales.take(scales.catalogs.put(A, body("x", 1)))
     assert scales.tray.put_ == [(body("x", 1), late)]
+
+
+async def test_of_a_blueprint_that_was_empty_the_ledger_tells_enough() -> None:
+    scales = Scales(empty=["service"])
+    await scales.take(scales.catalogs.put(A, body("x", 1)))
+    assert scales.tray.put_ == [(body("x", 1), False)]
+    scales.ledger.acknowledge([TargetRecord(TargetKey("service", "x"), digest_of(msgspec.json.encode(body("x", 1))))])
+    await scales.take(scales.catalogs.put(A, body("x", 1)))
+    assert len(scales.tray.put_) == 1
+    await scales.take(scales.catalogs.put(A, body("x", 2)))
+    assert scales.tray.put_[1:] == [(body("x", 2), False)]
+    assert "read" not in scales.tray.calls
 
 
 async def test_without_a_look_nothing_waits() -> None:

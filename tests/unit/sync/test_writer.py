@@ -78,6 +78,7 @@ async def test_full_batches_leave_at_once_and_the_rest_when_flushed(make_desk: M
     desk = make_desk(ScriptedTarget())
     for number in range(UPSERT_BATCH + 3):
         await desk.writer.put(upsert(f"s{number}", number), refs=())
+    await desk.writer.push()
     await settle()
     assert [len(batch) for batch in desk.target.sent] == [UPSERT_BATCH]
     await desk.writer.flush()
@@ -110,11 +111,13 @@ async def test_a_later_body_waits_for_one_that_is_under_way(make_desk: MakeDesk)
     fill = [upsert(f"s{number}") for number in range(UPSERT_BATCH - 1)]
     for one in [upsert("x", "first"), *fill]:
         await desk.writer.put(one, refs=())
+    await desk.writer.push()
     await settle()
     for value in ("second", "third"):
         await desk.writer.put(upsert("x", value), refs=())
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"t{number}"), refs=())
+    await desk.writer.push()
     await settle()
     sent = [document["identifier"] for batch in desk.target.sent for document in batch]
     assert sent.count("x") == 1, "the second body must not overtake the first"
@@ -134,6 +137,7 @@ async def test_what_is_under_way_is_not_sent_twice(make_desk: MakeDesk) -> None:
     desk.open(A, B)
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.push()
     await settle()
     await desk.writer.put(upsert("s0"), refs=[B.ref])
     desk.close(A, B)
@@ -182,6 +186,7 @@ async def test_what_is_under_way_cannot_be_taken_back(make_desk: MakeDesk) -> No
     desk.open(A)
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.push()
     await settle()
     desk.writer.cancel(key("s0"))
     desk.close(A)
@@ -249,6 +254,7 @@ async def test_the_sharers_of_a_target_entity_all_wait_for_its_last_body(make_de
     desk.open(A, B)
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.push()
     desk.close(A)
     await settle()
     await desk.writer.put(upsert("s0", "both"), refs=[A.ref, B.ref], late=True)
@@ -355,6 +361,7 @@ async def test_stopping_hears_what_is_under_way_and_sends_nothing_more(make_desk
     desk.open(A, B)
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.push()
     await settle()
     await desk.writer.put(upsert("more"), refs=[B.ref])
     desk.close(A, B)
@@ -415,6 +422,7 @@ async def test_what_is_withheld_settles_nobody_when_an_earlier_body_arrives(make
     desk.open(A)
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.push()
     await desk.writer.put(upsert("s0", "second"), refs=[A.ref])
     desk.close(A)
     await settle()
@@ -433,6 +441,7 @@ async def test_what_was_to_follow_is_taken_back_though_what_is_under_way_is_not(
     desk.open(A)
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=[A.ref])
+    await desk.writer.push()
     await desk.writer.put(upsert("s0", "second"), refs=[A.ref])
     desk.close(A)
     await settle()
@@ -448,6 +457,7 @@ async def test_what_comes_back_to_the_body_that_is_under_way_is_not_sent_again(l
     desk = make_desk(ScriptedTarget(gated=True))
     for number in range(UPSERT_BATCH):
         await desk.writer.put(upsert(f"s{number}"), refs=())
+    await desk.writer.push()
     await settle()
     await desk.writer.put(upsert("s0", "other"), refs=(), late=True)
     await desk.writer.put(upsert("s0"), refs=(), late=late)
