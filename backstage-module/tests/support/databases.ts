@@ -8,7 +8,10 @@ import { SqliteOutbox } from '../../src/outbox/sqlite';
 export type Kind = 'SQLite' | 'PostgreSQL';
 export const KINDS: Kind[] = ['SQLite', 'PostgreSQL'];
 
-const MIGRATIONS = join(dirname(require.resolve('@backstage/plugin-catalog-backend/package.json')), 'migrations');
+export const MIGRATIONS = join(
+  dirname(require.resolve('@backstage/plugin-catalog-backend/package.json')),
+  'migrations',
+);
 const opened: Knex[] = [];
 
 afterEach(async () => {
@@ -86,4 +89,9 @@ export async function describeSchema(knex: Knex): Promise<unknown> {
       WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1`,
   ];
   return Promise.all(queries.map(async sql => (await knex.raw<{ rows: unknown[] }>(sql)).rows));
+}
+
+/** The names of the migrations that have run, in their order. */
+export async function migrations(knex: Knex): Promise<string[]> {
+  return knex('knex_migrations').orderBy('id').pluck<string[]>('name');
 }
