@@ -27,6 +27,7 @@ from stageport.model.schedule import Cron, Every, Schedule
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.entities import PortCatalog
 from stageport.port.identity import IntegrationIdentity
+from stageport.port.ingest import PortIngest
 from stageport.port.integration import PortIntegration
 from stageport.port.session import PortSession
 from stageport.settings import Settings, backstage_access, port_access, secrets_of
@@ -36,10 +37,16 @@ from stageport.sync.lazy import lazily
 from stageport.sync.seams import ChangeLog
 from stageport.sync.service import PassOptions
 from stageport.sync.surroundings import MapperFactory, Surroundings
+from stageport.telemetry.fan_out import fan_out
+from stageport.telemetry.port_reports import PortReporter, ReportOptions
 from stageport.telemetry.redaction import Redactor
 
 PORT_TIMEOUT = 60.0
 """Seconds for one request to Port, as in Port's own integration."""
+
+REPORT_TIMEOUT = 10.0
+HASTY = RetryPolicy(attempts=2, seconds=10, unreachable_seconds=5, longest_wait=1.0, longest_asked_wait=2.0)
+"""Reports are dropped rather than waited for."""
 
 IN_MEMORY = "memory"
 """The setting ``ledger`` that keeps nothing."""
@@ -205,6 +212,8 @@ async def open_surroundings(
         source = await stack.enter_async_context(open_backstage(settings, listener, policy=policy))
         session = await stack.enter_async_context(open_port(settings, listener, policy=policy))
         integration = open_integration(session, settings)
+        if writes:
+            listener = await stack.enter_async_context(open_reports(settings, session, integration, listener))
         yield Surroundings(
             source=source,
             target=PortCatalog(session),
@@ -217,6 +226,40 @@ async def open_surroundings(
             redact=Redactor(secrets_of(settings)).text,
             change_log=open_change_log(integration, settings, listener),
         )
+
+
+@asynccontextmanager
+async def open_reports(
+    settings: Settings, session: PortSession, integration: PortIntegration, listener: Listener
+) -> AsyncIterator[Listener]:
+    """Return a listener that tells Port of the passes, too, as far as the settings want it."""
+    options = ReportOptions(
+        logs=settings.enable_http_logging,
+        metrics=settings.send_sync_metrics,
+        heartbeat=settings.status_heartbeat_interval_seconds if settings.send_sync_metrics else 0,
+        about=_about(session.identity),
+    )
+    if not (options.logs or options.metrics):
+        yield listener
+        return
+    async with _transport(settings, settings.ssl.port, timeout=REPORT_TIMEOUT) as transport:
+        sender = Sender(transport, side="Port", policy=HASTY)
+        ingest = PortIngest(session, integration, sender=sender)
+        reporter = PortReporter(ingest, options, listener=listener, redact=Redactor(secrets_of(settings)).text)
+        async with reporter.at_work():
+            yield fan_out(listener, reporter)
+
+
+def _about(identity: IntegrationIdentity) -> Json:
+    """Say who we are, as Port's own integration does in its metrics."""
+    return {
+        "integrationType": identity.type,
+        "installationType": "OnPrem",
+        "executionMode": "single_process",
+        "integrationIdentifier": identity.identifier,
+        "integrationVersion": identity.version,
+        "oceanVersion": identity.version,
+    }
 
 
 def find_ledger(settings: Settings, listener: Listener, *, writes: bool) -> SqliteLedger:

@@ -225,6 +225,9 @@ async def serve_world(
             "workers": 1,
             "ledger": "memory" if kind is None else str(folder / "ledger.db"),
             "start_timeout": 5,
+            # What Port is told beside the passes has tests of its own; elsewhere requests are counted.
+            "enable_http_logging": False,
+            "send_sync_metrics": False,
             **{name.replace("__", "."): value for name, value in settings.items()},
         }
         # An environment and a folder with nothing in them: no setting of whoever runs the tests counts.

@@ -18,8 +18,8 @@ from stageport.cli.watch import ServiceWatch
 from stageport.model.events import PassEnded
 from stageport.model.signing import parse_keys, sign
 from stageport.sync.always import Always, Rhythm
+from stageport.telemetry.fan_out import fan_out
 from stageport.telemetry.metrics import Metrics
-from stageport.telemetry.progress import fan_out
 from stageport.web.receiver import Admission
 from stageport.web.server import Patience, serve_web
 from stageport.wiring import open_surroundings, pass_options

@@ -217,7 +217,10 @@ async def test_telemetry_is_kept(rig: Rig) -> None:
     integration = await read(rig)
     to_logs = integration["logAttributes"]["ingestUrl"].removeprefix(rig.running.url)
     to_metrics = integration["metricAttributes"]["ingestUrl"].removeprefix(rig.running.url)
-    records = [{"message": f"m{number}", "level": "INFO", "timestamp": "t", "extra": {}} for number in range(3)]
+    records = [
+        {"message": f"m{number}", "level": "INFO", "timestamp": "2026-01-02T03:04:05.000006Z", "extra": {}}
+        for number in range(3)
+    ]
     await rig.ok("POST", to_logs, {"logs": records})
     assert (await rig.ok("GET", f"{ONE}/logs", query={"limit": "2"}))["data"] == records[1:]
     assert (await rig.call("GET", f"{ONE}/logs", query={"limit": "301"})).status == 422
@@ -234,6 +237,21 @@ async def test_telemetry_needs_a_token_an_address_and_a_shape(rig: Rig) -> None:
     assert (await rig.call("POST", to_logs, {"logs": []}, headers={"Authorization": "none"})).status == 401
     assert (await rig.call("POST", "/ingest/nowhere/logs", {"logs": []})).status == 404
     assert (await rig.call("POST", to_logs, {"logs": [{}]})).status == 422
+    stamped = {"message": "m", "level": "INFO", "timestamp": "yesterday", "extra": {}}
+    assert (await rig.call("POST", to_logs, {"logs": [stamped]})).status == 422
+    to_metrics = to_logs.replace("/logs", "/metrics")
+    for wrong in (
+        {"eventId": "e"},
+        {"eventId": "e", "kindIdentifier": "c-0", "syncState": "fine"},
+        {"eventId": "e", "kindIdentifier": "c-0", "metrics": {"phase": {"guess": {}}}},
+        {"eventId": "e", "kindIdentifier": "c-0", "metrics": {"phase": {"load": {"object_count_type": {"loaded": 3}}}}},
+    ):
+        body = {"syncKindsMetrics": [wrong]}
+        assert (await rig.call("POST", f"{to_metrics}/syncMetrics", body)).status == 422
+    metric = {"eventId": "another", "kindIdentifier": "c-0"}
+    path = f"{to_metrics}/syncMetrics/resync/e/kind/c-0"
+    assert (await rig.call("PUT", path, {"syncKindMetrics": metric})).status == 422
+    assert (await rig.call("POST", f"{to_metrics}/heartbeat", {})).status == 422
     assert (await rig.call("POST", to_logs, {"records": []})).status == 422
 
 

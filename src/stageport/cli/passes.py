@@ -115,7 +115,8 @@ def _shown(*, quiet: bool, logs: Listener | None = None) -> Iterator[Listener]:
         return
     from rich.console import Console
 
-    from stageport.telemetry.progress import fan_out, show_progress
+    from stageport.telemetry.fan_out import fan_out
+    from stageport.telemetry.progress import show_progress
 
     with show_progress(Console(stderr=True), quiet=quiet) as progress:
         yield fan_out(progress, logs) if logs else progress

@@ -37,8 +37,8 @@ from stageport.sync.always import Always, Rhythm, Trigger
 from stageport.sync.changelog import follow
 from stageport.sync.polling import poll
 from stageport.sync.surroundings import Surroundings
+from stageport.telemetry.fan_out import fan_out
 from stageport.telemetry.metrics import Metrics
-from stageport.telemetry.progress import fan_out
 from stageport.web.server import Webhook, serve_web
 from stageport.wiring import open_surroundings, pass_options, schedule_of
 
@@ -67,10 +67,12 @@ async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, conf
     """Serve; on SIGHUP, end the service in good order and begin it anew with settings read again."""
     loop = asyncio.get_running_loop()
     reload = asyncio.Event()
+    # One for the life of the process: counters that begin anew would look like a restart.
+    metrics = Metrics(version=version("stageport"))
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     log = structlog.get_logger()
     while True:
-        service = asyncio.ensure_future(_serve(loaded.settings))
+        service = asyncio.ensure_future(_serve(loaded.settings, metrics))
         asked = asyncio.ensure_future(reload.wait())
         try:
             await asyncio.wait({service, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,8 +92,7 @@ async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, conf
             log.warning(f"The settings were not read again, the old ones stay: {error.message}")
 
 
-async def _serve(settings: Settings) -> None:
-    metrics = Metrics(version=version("stageport"))
+async def _serve(settings: Settings, metrics: Metrics) -> None:
     async with open_surroundings(settings, fan_out(start_logs(settings), metrics)) as around:
         options, rhythm = pass_options(settings), rhythm_of(settings)
         always = Always(

@@ -12,10 +12,14 @@ from stageport.model.entities import FieldProblem
 
 @dataclass(frozen=True, slots=True)
 class PassStarted:
-    """A pass begins; ``kinds`` are those that will be read."""
+    """A pass begins; ``kinds`` are those that will be read.
+
+    ``resources`` are the mapping's, each its kind and its blueprint (empty where an expression decides).
+    """
 
     pass_id: str
     kinds: tuple[str, ...]
+    resources: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class PageMapped:
     kind: str
     sources: int
     targets: int
+    filtered_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

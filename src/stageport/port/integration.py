@@ -72,6 +72,8 @@ class PortIntegration:
         resources_origin: str = "Default",
         schedule: Schedule | None = None,
     ) -> None:
+        self.ingest_urls: dict[str, str] = {}
+        """Where Port wants logs and metrics, by ``logs`` and ``metrics``; known once a record was read."""
         self._session = session
         self._path = integration_path(session.identity.identifier)
         self._changelog_destination = changelog_destination or {}
@@ -172,7 +174,11 @@ class PortIntegration:
     def _read_record(self, response: Response, *, doing: str) -> Json:
         if not response.ok:
             raise self._session.explain(response, doing=doing)
-        return decode_answer(_records, response, doing=doing).integration or {}
+        record = decode_answer(_records, response, doing=doing).integration or {}
+        for place, name in (("logs", "logAttributes"), ("metrics", "metricAttributes")):
+            if url := (record.get(name) or {}).get("ingestUrl"):
+                self.ingest_urls[place] = str(url).rstrip("/")
+        return record
 
     def _outlook(self, after: str | None) -> Json:
         """Say when the next resync is due; ``intervalInMinuets`` is spelt like this on the wire."""

@@ -92,6 +92,23 @@ class PortSession:
         encoded = msgspec.json.encode(body)
         return await self.call(method, path, body=encoded, exporter=exporter, retryable=retryable)
 
+    async def call_elsewhere(self, method: str, url: str, body: bytes, *, sender: Sender) -> Response:
+        """Send a report to an address that Port named, by a sender of its own.
+
+        Raises:
+            TargetError: there was no answer, or no token.
+        """
+        token = await self._get_token()
+        headers = {
+            "User-Agent": self.identity.user_agent,
+            "Authorization": token.authorization,
+            "Content-Type": "application/json",
+        }
+        try:
+            return await sender.send(Request(method, url, headers, body, retryable=True))
+        except NoAnswerError as error:
+            raise TargetUnreachableError(f"{urlsplit(url).netloc}: {error.reason}", hint=UNREACHABLE_HINT) from error
+
     def explain(self, response: Response, *, doing: str) -> TargetError:
         """Turn an error answer into an error for people."""
         return explain_refusal(response, doing=doing, base_url=self.base_url)

@@ -195,6 +195,15 @@ class Settings(Section):
         default=True,
         description="Show Port up to five raw entities of each kind for its mapping editor.",
     )
+    enable_http_logging: bool = Field(
+        default=True, description="Send log lines that a person would read to Port as well."
+    )
+    send_sync_metrics: bool = Field(
+        default=True, description="Tell Port what each resync read, wrote and could not write, kind by kind."
+    )
+    status_heartbeat_interval_seconds: float = Field(
+        default=10, ge=0, description="Seconds between two signs of life while a resync runs; 0 for none."
+    )
     scheduled_resync_interval: ScheduleValue | None = Field(
         default=None,
         description="Minutes between two resyncs, or a cron expression (`0 3 * * *`); none when left out.",
@@ -290,6 +299,7 @@ OWN_SETTINGS = frozenset(
         "log_format",
         "page_size",
         "scheduled_resync_timezone",
+        "send_sync_metrics",
         "start_timeout",
         "unreachable_timeout",
         "webhook_secret",

@@ -31,6 +31,7 @@ SHORT_NAMES: Mapping[str, Path] = {
 APPLICATION_NAMES: Mapping[str, Path] = {
     "APPLICATION__LOG_LEVEL": ("log_level",),
     "APPLICATION__PORT": ("http_port",),
+    "APPLICATION__ENABLE_HTTP_LOGGING": ("enable_http_logging",),
 }
 HIDDEN_PATHS = frozenset({("port", "client_id")})
 """Shown as "set (hidden)" although they are no passwords: Ocean treats the client id as sensitive."""
@@ -154,12 +155,10 @@ NO_EFFECT: Mapping[str, str] = {
     "event_workers_count": "see `workers`",
     "max_event_processing_seconds": "there are no queued events",
     "max_wait_seconds_before_shutdown": "a pass stops between two requests",
-    "status_heartbeat_interval_seconds": "there is no switch for it",
     "events_debug_logging": "see `log_level`",
     "oauth_access_token_file_path": "Backstage is read with `integration.config.backstage_token`",
     "disable_ip_outbound_blocker": "private addresses are always allowed",
     "path_prefix": "the service answers at the root",
-    "enable_http_logging": "there is no switch for it",
     "port.port_app_config_cache_ttl": "the mapping is read afresh for each pass",
     "port.feature_flags_cache_ttl_seconds": "nothing is cached",
     "port.blueprint_cache_ttl_seconds": "nothing is cached",

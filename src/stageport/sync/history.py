@@ -30,9 +30,9 @@ from stageport.model.runs import (
     RefusedEntity,
     Run,
 )
+from stageport.model.wording import kept_answer, kept_complaint, kept_words
 from stageport.plan.plan import RELEASABLE, Plan
 from stageport.sync.seams import RunHistory
-from stageport.sync.wording import kept_answer, kept_complaint, kept_words
 
 HINTED = "hinted"
 QUIET = ("delta", HINTED)

@@ -1,6 +1,7 @@
 """One pass, from the integration's record to the report: what ``sync`` runs once and ``plan`` runs half."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
 EXAMPLES_AT_ONCE = 4
+_QUOTED = re.compile(r"""["']([^"'\\\\]*)["']""")
 REPORT_SECONDS = 5.0
 ABORT_SECONDS = 1.5
 """How long a report may take; shorter when somebody waits for the process to end."""
@@ -279,7 +281,14 @@ def settle_exit(plan: Plan, applied: Applied) -> Exit:
 
 def _start(around: Surroundings, ground: Ground, pass_id: str) -> None:
     kinds = _distinct(resource.kind for resource in ground.document.resources)
-    around.listener(PassStarted(pass_id, kinds))
+    resources = tuple((one.kind, _constant(one.mappings.blueprint)) for one in ground.document.resources)
+    around.listener(PassStarted(pass_id, kinds, resources))
+
+
+def _constant(expression: str) -> str:
+    """Return the value of an expression that is a quoted word, else nothing."""
+    match = _QUOTED.fullmatch(expression.strip())
+    return match[1] if match else ""
 
 
 def _distinct(kinds: Iterable[str]) -> tuple[str, ...]:

@@ -125,7 +125,8 @@ class Weigher:
         failing = self._findings.note_mapped(mapped)
         self._findings.failed.update(self._names.name(ref, number) for ref in failing)
         targets = sum(len(one.targets) for one in mapped)
-        self._around.listener(PageMapped(read.kind, len(sources), targets))
+        filtered_out = sum(one.filtered_out for one in mapped)
+        self._around.listener(PageMapped(read.kind, len(sources), targets, filtered_out))
         named = await self._name(mapped)
         by_ref = {source.ref: source for source in sources}
         bodies: Bodies = {}

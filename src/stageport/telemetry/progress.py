@@ -116,13 +116,3 @@ def _lines(console: Console, clock: Callable[[], float]) -> Listener:
             last = clock()
 
     return listen
-
-
-def fan_out(*listeners: Listener) -> Listener:
-    """Return a listener that passes every event on to several others, in order."""
-
-    def listen(event: Event) -> None:
-        for listener in listeners:
-            listener(event)
-
-    return listen

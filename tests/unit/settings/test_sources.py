@@ -145,7 +145,6 @@ def test_the_variables_of_the_helm_chart_are_all_tolerated(tmp_path):
         "OCEAN__PROCESSING_MODE",
         "OCEAN__STREAMING__ENABLED",
         "OCEAN__ACTIONS_PROCESSOR__ENABLED",
-        "APPLICATION__ENABLE_HTTP_LOGGING",
     }
     assert all(each.reason.startswith("has no effect here: ") for each in loaded.ignored)
 

@@ -4,7 +4,8 @@ from rich.console import Console
 
 from stageport.model.changes import Change, Operation
 from stageport.model.events import ChangeApplied, ChangesFound, Event, PageMapped, PageRead, Waiting
-from stageport.telemetry.progress import fan_out, show_progress
+from stageport.telemetry.fan_out import fan_out
+from stageport.telemetry.progress import show_progress
 
 CHANGE = Change(Operation.CREATE, "component", "a")
 PASS: list[Event] = [

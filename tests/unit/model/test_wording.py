@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stageport.model.changes import Change, Operation
-from stageport.sync.wording import kept_answer, kept_complaint, kept_words
+from stageport.model.wording import kept_answer, kept_complaint, kept_words
 
 
 def change(**body: object) -> Change:
