@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 SHELLS = frozenset({"bash", "sh", "shell", "console"})
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+)\s*(?P<language>[\w-]*)")
 NEEDS = re.compile(r"^\s*<!-- needs (?P<what>[^>]+?) -->\s*$")
-COMMANDS = frozenset({"make", "stageport", "python", "pip", "docker", "helm", "kubectl", "terraform", "export", "curl"})
+COMMANDS = frozenset(
+    {"make", "stageport", "python", "pip", "docker", "helm", "kubectl", "terraform", "export", "curl", "echo"}
+)
 SYNOPSIS = re.compile(r"\[(--|[A-Z|-]+)")
 PLACEHOLDER = re.compile(r"^export (?:\w+=\S*\s*)+(?:#.*)?$")
 COVERED = {

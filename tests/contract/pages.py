@@ -22,12 +22,14 @@ GIVEN = frozenset(
 """What a page leaves to its reader, and the runner knows."""
 
 
-async def run_block(world: World, block: Block, *, folder: str, codes: tuple[int, ...] = (0,)) -> Result:
-    """Run a block as a reader would, in a folder that the blocks of a page share."""
+async def run_block(
+    world: World, block: Block, *, folder: str, codes: tuple[int, ...] = (0,), more: dict[str, str] | None = None
+) -> Result:
+    """Run a block as a reader would, in a folder that the blocks of a page share; ``more`` is further environment."""
     shims, given = make_shims(folder), environment_of(world, folder)
     process = await asyncio.create_subprocess_exec(
         *("bash", "-euo", "pipefail", "-c", runnable(block.text, given=GIVEN)),
-        env={**given, "PATH": f"{shims}:{os.environ['PATH']}"},
+        env={**given, **(more or {}), "PATH": f"{shims}:{os.environ['PATH']}"},
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.shell_blocks import COVERED, ROOT, by_make, pages, shell_blocks
 
-MARKS = {"a cluster", "docker", "a cluster and Port's chart", "a real Backstage"}
+# A script that needs arguments is run by the test of what it does.
+MARKS = {"arguments", "a running service", "a cluster", "docker", "a cluster and Port's chart", "a real Backstage"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 

@@ -1,15 +1,18 @@
 """The shell blocks of the pages, run as they are written; an engine and a cluster are stood in for."""
 
 import asyncio
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.command import Result, environment_of, finish
+from tests.contract.command import Result, environment_of, finish, start
 from tests.contract.harness import OURS, World, component, group, serve_world
 from tests.contract.pages import GIVEN, make_shims, run_block
 from tests.deploy.container import can_unshare
 from tests.deploy.shims import cluster_on_path
+from tests.deploy.test_image import free_port
 from tests.shell_blocks import COVERED, ROOT, Block, by_make, pages, runnable, shell_blocks
 from tests.tls_relay import make_certificate
 
@@ -71,16 +74,32 @@ async def run_with_stand_ins(world: World, block: Block, folder: Path, tools: Pa
     return await finish(process)
 
 
-@pytest.mark.parametrize("block", MARKED, ids=str)
+@pytest.mark.parametrize("block", [one for one in MARKED if one.needs in {"a cluster", "docker"}], ids=str)
 async def test_a_marked_block_runs_with_what_stands_in(block: Block, tools: Path, tmp_path: Path) -> None:
-    if block.needs not in {"a cluster", "docker"}:
-        pytest.skip(f"needs {block.needs}")
     if block.needs == "docker" and not can_unshare():
         pytest.skip("this machine allows no mount namespaces")
     (make_certificate(tmp_path) / "cert.pem").rename(tmp_path / "company-ca.crt")
     async with serve_world(SOURCES) as world:
         result = await run_with_stand_ins(world, block, tmp_path, tools)
         assert result.code == 0, f"{block}:\n{result.out}\n{result.err}"
+
+
+@pytest.mark.parametrize("block", [one for one in MARKED if one.needs == "a running service"], ids=str)
+async def test_a_block_that_needs_a_running_service_runs_beside_one(block: Block, tmp_path: Path) -> None:
+    if "| jq" in block.text and shutil.which("jq") is None:
+        pytest.skip("needs jq")
+    number = str(free_port())
+    async with serve_world(SOURCES) as world:
+        outer = {**environment_of(world, str(tmp_path)), "STAGEPORT_HTTP_PORT": number}
+        service = await start("run", environment=outer, folder=str(tmp_path))
+        try:
+            while world.resync_state() != "completed":
+                await asyncio.sleep(0.05)
+            there = replace(block, text=block.text.replace("localhost:8000", f"localhost:{number}"))
+            await run_block(world, there, folder=str(tmp_path), more={"STAGEPORT_HTTP_PORT": number})
+        finally:
+            service.terminate()
+            await finish(service)
 
 
 def test_the_links_of_the_pages_hold(tools: Path) -> None:
