@@ -11,7 +11,7 @@ from tests.contract.harness import IDENTIFIER, SERVICE, SERVICES, TOKEN, World, 
 from tests.deploy.chart import CHART, NEEDED, Document, helm_template, merged, render
 from tests.shell_blocks import ROOT
 
-ALERTS = ROOT / "deploy" / "observability" / "alerts.yaml"
+ALERTS = CHART / "files" / "alerts.yaml"
 CREDENTIALS = {"OCEAN__PORT__CLIENT_ID": "an-id", "OCEAN__PORT__CLIENT_SECRET": "a-secret"}
 
 # A values file as people have it for Port's own chart, everything in it that its documentation names.
@@ -449,14 +449,17 @@ async def test_the_environment_of_ports_own_chart_is_accepted(more: dict[str, st
 # What belongs together
 
 
-def test_the_chart_is_of_the_products_version() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'\nversion = "{chart["appVersion"]}"\n' in project
-
-
-def test_the_charts_alerts_are_the_alerts() -> None:
-    assert (CHART / "files" / "alerts.yaml").read_text() == ALERTS.read_text(), "run `make manifests`"
+def test_the_notes_are_written_for_every_set_of_values(tools: Path, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    for values in MATRIX.values():
+        file.write_text(yaml.safe_dump(merged(NEEDED, values)), encoding="utf-8")
+        command = [tools / "helm4", "install", "release", CHART, "--dry-run=client", "--values", file]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        _, _, notes = result.stdout.partition("NOTES:")
+        assert "helm test release" in notes
+        assert ("create job" in notes) is ("kind: CronJob" in result.stdout)
+        assert "a-secret" not in notes
 
 
 def test_the_plain_manifests_are_rendered_from_the_chart(tools: Path, tmp_path: Path) -> None:

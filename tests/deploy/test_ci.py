@@ -381,12 +381,3 @@ async def test_the_gitlab_job_syncs_and_keeps_its_ledger(tmp_path: Path) -> None
         assert len(world.present()) == 3
         cached = [tmp_path / path for path in job["cache"]["paths"]]
         assert [path for folder in cached for path in folder.iterdir() if path.name == "ledger.sqlite3"]
-
-
-def test_every_template_names_the_same_image() -> None:
-    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version is not None
-    for file in (GITLAB, AZURE, JENKINS):
-        assert set(re.findall(r"ghcr\.io/\S+?:[0-9.]+", file.read_text())) == {
-            f"ghcr.io/stageport/stageport:{version[1]}"
-        }
