@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -109,4 +110,6 @@ class Container:
 
 def can_unshare() -> bool:
     """Tell whether this machine lets us make a mount namespace of our own."""
+    if shutil.which("unshare") is None:
+        return False
     return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
