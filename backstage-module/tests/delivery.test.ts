@@ -36,7 +36,7 @@ describe.each(KINDS)('delivery from %s', kind => {
     await receiver.stop();
   });
 
-  async function start(options: { maxWaiting?: number } = {}): Promise<Delivery> {
+  async function start(options: { maxWaiting?: number; pace?: Partial<Pace> } = {}): Promise<Delivery> {
     const url = new URL(`${receiver.url}/integration/webhook`);
     const sender = new WebhookSender({ url, key: decodeSecret(SECRET), timeoutMs: 2000 });
     const delivery = new Delivery({
@@ -46,7 +46,7 @@ describe.each(KINDS)('delivery from %s', kind => {
       source: 'here',
       maxWaiting: options.maxWaiting ?? 1000,
       idleMs: () => 20,
-      pace: PACE,
+      pace: { ...PACE, ...options.pace },
     });
     running.push(delivery);
     delivery.start();
@@ -167,6 +167,16 @@ describe.each(KINDS)('delivery from %s', kind => {
     expect(said('warn')).toEqual([expect.stringContaining('is stageport.secret the same on both sides')]);
     receiver.answer = () => ({ status: 202 });
     await until(nothingWaits);
+  });
+
+  it('leaves what it could not bring to others while it waits', async () => {
+    receiver.answer = () => ({ status: 404 });
+    await rows.create('component:default/a');
+    const delivery = await start({ pace: { slowRetryMs: 600_000 } });
+    await until(() => said('warn').length > 0);
+    const theirs = await (await outboxOf(knex)).claim({ limit: 9, overflow: true });
+    expect(theirs.map(one => one.entityRef)).toEqual(['component:default/a']);
+    await delivery.stop(); // at once, although it would have waited for minutes
   });
 
   it('asks for everything when too many wait', async () => {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.harness import Entity, RealBackstage, descriptors_in, first_of_each_ref
 from tests.e2e.installing import PACKAGE, FreshBackend
-from tests.e2e.module_rig import Rig
+from tests.e2e.module_rig import FULL, Rig
 from tests.e2e.postgres import PostgresServer
 
 REAL_CATALOGS = Path(__file__).parents[2] / ".." / "shared" / "real-catalogs"
@@ -89,10 +89,10 @@ def postgres() -> Iterator[PostgresServer]:
         server.remove()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", *(["postgres-schema"] if FULL else [])])
 def rig(request: pytest.FixtureRequest, fresh: FreshBackend, tmp_path: Path) -> Iterator[Rig]:
     """A database (SQLite, then PostgreSQL), a receiver, and Backstages with the module as a test wants them."""
-    postgres = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    postgres = None if request.param == "sqlite" else request.getfixturevalue("postgres")
     rig = Rig(request.param, fresh, postgres, tmp_path)
     try:
         yield rig

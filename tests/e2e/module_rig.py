@@ -96,6 +96,9 @@ class Rig:
     def _database(self) -> dict[str, Any]:
         if self.postgres is None:
             return {"connection": {"directory": str(self._home / "database")}}
+        if self.database == "postgres-schema":  # one database for all plugins, with a schema for each
+            connection = self.postgres.connection(database=f"{self.prefix}shared")
+            return {"client": "pg", "pluginDivisionMode": "schema", "connection": connection}
         return {"client": "pg", "prefix": self.prefix, "connection": self.postgres.connection(database="postgres")}
 
     @property
@@ -106,9 +109,11 @@ class Rig:
         """Return what the catalog's database consists of."""
         knex: dict[str, Any] = {"client": "better-sqlite3", "useNullAsDefault": True}
         knex["connection"] = {"filename": str(self._home / "database" / "catalog.sqlite")}
+        schema = "catalog" if self.database == "postgres-schema" else "public"
         if self.postgres is not None:
-            knex = {"client": "pg", "connection": self.postgres.connection(database=f"{self.prefix}catalog")}
-        return json.loads(self.fresh.node(DESCRIBE, json.dumps(knex)))
+            database = self.prefix + ("shared" if self.database == "postgres-schema" else "catalog")
+            knex = {"client": "pg", "connection": self.postgres.connection(database=database)}
+        return json.loads(self.fresh.node(DESCRIBE.replace("'public'", f"'{schema}'"), json.dumps(knex)))
 
     def agrees(self, backend: RealBackstage) -> list[str]:
         """Return what the receiver does not know as Backstage shows it: nothing when nothing was lost."""
