@@ -10,13 +10,14 @@ from bench import footprint, machine, regression
 from bench.matrix import Cell, Manner, measure_cell, measure_floors, plan_program
 from bench.ocean import Ocean, measure_ocean
 from bench.picture import draw
-from bench.report import text_of
-from bench.results import Results, Run, read_results, schema, write_results
+from bench.report import page_of, text_of
+from bench.results import Results, Run, merge, read_results, schema, write_results
 from bench.scenarios import BY_NAME, SCENARIOS
 from bench.standins import Limit
 from bench.world import FailedRunError
 
 FOLDER = Path(__file__).with_name("results")
+PUBLISHED = Path(__file__).parents[1] / "docs" / "reference"
 SIZES = (1_000, 5_000, 20_000, 100_000)
 LATENCIES = (0, 50)
 LIMITED = (Cell(100_000, 0, Limit(35_000, 300)), Cell(20_000, 0, Limit(350, 3)))
@@ -45,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--update", action="store_true", help="make what is measured now the reference")
     show = commands.add_parser("show", help="print a results file")
     show.add_argument("file", type=Path)
+    publishing = commands.add_parser("publish", help="put results files, put together, into docs/reference")
+    publishing.add_argument("file", type=Path, nargs="+")
     drawing = commands.add_parser("draw", help="draw a results file as SVG")
     drawing.add_argument("file", type=Path)
     drawing.add_argument("picture", type=Path)
@@ -136,21 +139,31 @@ def _first_request(runs: Sequence[Run]) -> float | None:
 
 def check(*, update: bool) -> int:
     """Hold the small matrix against the reference, or make it the reference."""
-    runs = regression.measure(say)
+    reference = {} if update else regression.read_reference().ratios
+    measured = regression.measure(say, reference=reference)
     if update:
         described = machine.describe()
+        reference = {name: round(ratio, 3) for name, ratio in measured.ratios.items()}
         regression.write_reference(
             regression.Reference(
                 entities=regression.CELL.entities,
                 measured=datetime.now(UTC).isoformat(timespec="seconds"),
                 python=described.python,
                 cpu=described.cpu,
-                ratios={name: round(ratio, 2) for name, ratio in regression.ratios_of(runs).items()},
+                ratios=reference,
             )
         )
-    findings = regression.findings_of(runs, regression.read_reference().ratios)
+    findings = regression.findings_of(measured, reference)
     print("\n".join(finding.line for finding in findings))
     return int(any(finding.fails for finding in findings))
+
+
+def publish(files: Sequence[Path]) -> None:
+    """Put results into the documentation: the figures, the picture, and the table with machine and versions."""
+    results = merge([read_results(file) for file in files])
+    write_results(results, PUBLISHED / "benchmark.json")
+    (PUBLISHED / "benchmark.svg").write_text(draw(results))
+    (PUBLISHED / "benchmark.md").write_text(page_of(results))
 
 
 def main() -> int:
@@ -167,6 +180,8 @@ def main() -> int:
             return check(update=options.update)
         case "show":
             print(text_of(read_results(options.file)))
+        case "publish":
+            publish(options.file)
         case "draw":
             options.picture.write_text(draw(read_results(options.file)))
         case _:

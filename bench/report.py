@@ -16,6 +16,25 @@ HEAD = (
     "yardsticks", "PSS MB", "requests B + P", "MB B + P", "429", "exit", "content",
 )  # fmt: skip
 
+PAGE = """<!-- Written by `python -m bench publish`; do not edit. -->
+# Benchmark
+
+![CPU, wall time and memory of a sync](benchmark.svg)
+
+Measured {measured} with `python -m bench run`, {workers} worker processes: {machine}.
+[What it means and where the time goes](../explanation/performance.md); all runs one by one:
+[benchmark.json](benchmark.json).
+Medians; "B + P" is Backstage and Port; memory is the PSS of all processes together.
+
+{table}
+
+{more}
+
+## Goals
+
+{goals}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -49,6 +68,22 @@ def text_of(results: Results) -> str:
         *(f"Note: {note}" for note in results.notes),
     ]
     return "\n".join(parts)
+
+
+def page_of(results: Results) -> str:
+    """Return the page of the documentation that holds the figures."""
+    goals = "\n".join(f"- {goal.line.strip()}" for goal in goals_of(results))
+    more = "\n".join(
+        [_floors(results), "", footprint_line(results), *limit_lines(results), *pair_lines(results.summaries())]
+    )
+    return PAGE.format(
+        machine=machine_line(results.machine).replace("\n", "; "),
+        measured=results.measured[:10],
+        workers=results.workers,
+        table=table_of(results.summaries()),
+        more=more.replace("\n  ", "\n- "),
+        goals=goals,
+    )
 
 
 def machine_line(machine: Machine) -> str:

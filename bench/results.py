@@ -179,6 +179,29 @@ def _summarize(key: Key, runs: Sequence[Run], floor: float | None) -> Summary:
     )
 
 
+def merge(parts: Sequence[Results]) -> Results:
+    """Put parts of a benchmark together that were measured one after the other on one machine.
+
+    Raises:
+        ValueError: the machines differ, or the numbers of workers.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if (part.machine.cpu, part.machine.python, part.workers) != (
+            first.machine.cpu,
+            first.machine.python,
+            first.workers,
+        ):
+            raise ValueError("these results were measured on different machines, or with different workers")
+    return msgspec.structs.replace(
+        first,
+        measured=max(part.measured for part in parts),
+        floors={name: seconds for part in reversed(parts) for name, seconds in part.floors.items()},
+        runs=[run for part in parts for run in part.runs],
+        notes=[note for part in parts for note in part.notes],
+    )
+
+
 def write_results(results: Results, file: Path) -> None:
     """Write a results file."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from bench import regression
 from bench.picture import draw
-from bench.report import goals_of, limit_lines, pair_lines, text_of
-from bench.results import Footprint, Machine, Results, Run, Side, read_results, schema, write_results
+from bench.report import goals_of, limit_lines, page_of, pair_lines, text_of
+from bench.results import Footprint, Machine, Results, Run, Side, merge, read_results, schema, write_results
 from bench.scenarios import BY_NAME, PLAIN, SCENARIOS, Change
 from bench.standins import UNLIMITED, Limit, ask
 from bench.truth import Verdict, compare
@@ -93,28 +93,47 @@ def test_the_schema_in_the_repository_is_the_present_one() -> None:
     assert Path(regression.__file__).with_name("results.schema.json").read_bytes() == schema()
 
 
+def measured(*runs: Run, start: float = 0.0) -> regression.Measured:
+    return regression.Measured(runs, start)
+
+
+def test_a_run_is_held_against_starting_and_parsing_at_their_quickest() -> None:
+    runs = (a_run(cpu=1.0, yardstick=0.00003), a_run(cpu=2.0, yardstick=0.00001))
+    assert measured(*runs, start=0.09).ratios == {"first": pytest.approx(1.0 / (0.09 + 0.01))}
+
+
+def test_parts_are_put_together_if_they_are_of_one_machine() -> None:
+    one, other = some_results(a_run()), some_results(a_run("verify"))
+    both = merge([one, other])
+    assert [run.scenario for run in both.runs] == ["first", "verify"]
+    assert "| stageport |" in page_of(both)
+    elsewhere = msgspec.structs.replace(other, machine=msgspec.structs.replace(other.machine, cpu="another"))
+    with pytest.raises(ValueError, match="different machines"):
+        merge([one, elsewhere])
+
+
 def test_a_ratio_over_a_quarter_worse_fails_and_less_does_not() -> None:
     slower = [a_run(cpu=1.26), a_run("verify", cpu=1.24)]
-    first, verify = regression.findings_of(slower, {"first": 100.0, "verify": 100.0})
+    first, verify = regression.findings_of(measured(*slower), {"first": 100.0, "verify": 100.0})
     assert first.fails
     assert not verify.fails
     assert first.change == pytest.approx(0.26)
 
 
 def test_the_best_of_the_repeats_counts() -> None:
-    (finding,) = regression.findings_of([a_run(cpu=5.0), a_run(cpu=1.0)], {"first": 100.0})
+    (finding,) = regression.findings_of(measured(a_run(cpu=5.0), a_run(cpu=1.0)), {"first": 100.0})
     assert not finding.fails
 
 
 def test_wrong_content_fails_however_quick_it_was() -> None:
     wrong = a_run(cpu=0.1, verdict=msgspec.structs.replace(RIGHT, missing=1))
-    (finding,) = regression.findings_of([wrong, a_run(cpu=0.1)], {"first": 100.0})
+    (finding,) = regression.findings_of(measured(wrong, a_run(cpu=0.1)), {"first": 100.0})
     assert finding.fails
     assert "WRONG" in finding.line
 
 
 def test_a_scenario_without_a_reference_is_shown_and_fails_nothing() -> None:
-    (finding,) = regression.findings_of([a_run()], {})
+    (finding,) = regression.findings_of(measured(a_run()), {})
     assert not finding.fails
     assert "no reference" in finding.line
 
