@@ -21,7 +21,7 @@ LONGEST_PAUSE = 300.0
 class Gate:
     """A semaphore whose width adapts. ``ceiling`` of it is the most that is ever let through at once."""
 
-    def __init__(self, *, start: int = 4, ceiling: int = 32, slow: float = 4.0, clock: Clock | None = None) -> None:
+    def __init__(self, *, start: int = 8, ceiling: int = 32, slow: float = 4.0, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._ceiling = float(ceiling)
         self._width = float(min(start, ceiling))

@@ -16,7 +16,7 @@ from stageport.sync.findings import Findings
 from stageport.sync.seams import SourceCatalog
 from stageport.sync.tasks import run_limited
 
-KINDS_AT_ONCE = 3
+KINDS_AT_ONCE = 5
 PAGES_AT_ONCE = 4
 EXAMPLES_KEPT = 5
 

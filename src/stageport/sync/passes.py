@@ -46,7 +46,7 @@ from stageport.sync.tasks import both, run_limited
 from stageport.sync.weigh import Weigher, read_refs
 from stageport.sync.write import Applied, Writer
 
-KINDS_AT_ONCE = 3
+KINDS_AT_ONCE = 5
 CHANGED_AT_ONCE = 500
 VERIFIED_MAPPING = "verified-mapping"
 VERIFIED_AT = "verified-at"

@@ -34,11 +34,11 @@ from stageport.sync.passes import (
 )
 from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
-from stageport.sync.tasks import run_limited
+from stageport.sync.tasks import both, run_limited
 from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
-EXAMPLES_AT_ONCE = 4
+EXAMPLES_AT_ONCE = 8
 _QUOTED = re.compile(r"""["']([^"'\\\\]*)["']""")
 REPORT_SECONDS = 5.0
 ABORT_SECONDS = 1.5
@@ -89,7 +89,8 @@ class PassOptions:
 class Outcome:
     """What came of a pass: the plan, what Port took of it, and the exit code they come to.
 
-    ``unsure`` are hinted refs that have to be looked at once more.
+    ``unsure`` are hinted refs that have to be looked at once more; ``examples`` are raw source entities by kind, for
+    Port to show.
     """
 
     pass_id: str
@@ -98,6 +99,7 @@ class Outcome:
     applied: Applied
     exit: Exit
     unsure: frozenset[SourceRef] = frozenset()
+    examples: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -163,7 +165,8 @@ async def _run_reported(around: Surroundings, ground: Ground, options: PassOptio
     except StageportError:
         await _report_end(around, "failed", started=started, options=options)
         raise
-    await _report_end(around, outcome.state, started=started, options=options)
+    ended = _report_end(around, outcome.state, started=started, options=options)
+    await both(_send_examples(around, outcome.examples), ended)
     return outcome
 
 
@@ -241,10 +244,9 @@ async def _run(around: Surroundings, ground: Ground, options: PassOptions, notes
         pass_id=pass_id,
     )
     conducted = await conduct(around, ground, around.ledger, scope, options=write, now=_stamp(options))
-    if options.send_examples:
-        await _send_examples(around, conducted.examples)
     plan, applied = conducted.plan, conducted.applied
-    return Outcome(pass_id, scope.kind, plan, applied, settle_exit(plan, applied), conducted.unsure)
+    examples = conducted.examples if options.send_examples else {}
+    return Outcome(pass_id, scope.kind, plan, applied, settle_exit(plan, applied), conducted.unsure, examples)
 
 
 def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions) -> Scope:
