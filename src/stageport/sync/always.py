@@ -233,8 +233,10 @@ class Always:
         """Count live deltas that found what no hint had told: Backstage's side of it may be gone."""
         if self._rhythm.unhinted is None or self.hints is None:
             return
-        self._missed = self._missed + 1 if outcome.applied.written else 0
-        if self._missed == MISSED:
+        before = self._missed
+        if before < MISSED:  # from then on, only a hint is better news
+            self._missed = before + 1 if outcome.applied.written else 0
+        if before < MISSED == self._missed:
             words = "Changes came that no live event had told; is the module in Backstage at work? Looking more often."
             self.around.listener(Noticed("warning", words))
 
