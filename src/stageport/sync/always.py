@@ -187,6 +187,8 @@ class Always:
                 await self._wait_and_ask_again(kind, reason)
             else:
                 self._note_success(outcome, seconds=self._clock() - started)
+                if kind is PassKind.DELTA:
+                    self._note_missed(outcome)
             self.look_for_hints()
 
     async def _take(self) -> tuple[PassKind, str]:
@@ -221,7 +223,6 @@ class Always:
         self._retries.note(outcome.kind, unwritten=outcome.exit is Exit.UNWRITTEN)
         if outcome.kind is PassKind.DELTA:
             self._delta_seconds = 0.0 if outcome.applied.written else seconds
-            self._note_missed(outcome)
         if standing.failures:
             self.around.listener(Noticed("info", "It works again."))
         standing.failures, standing.last_error, standing.doing = 0, "", "waiting"

@@ -1,12 +1,16 @@
 """What the settings say of live events."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from stageport.cli.live import admission_of, delta_seconds, path_prefix, unhinted_seconds
+from stageport.cli.serving import triggers_of
 from stageport.model.errors import SettingsError
 from stageport.settings import Settings, load_settings, secrets_of
+from stageport.sync.surroundings import Surroundings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
@@ -32,6 +36,12 @@ def test_scans_are_rare_beside_live_events_unless_told_otherwise(
 ) -> None:
     given = settings(**environment)
     assert (delta_seconds(given), unhinted_seconds(given)) == (delta, unhinted)
+
+
+def test_the_event_bus_is_listened_to_when_told_so_beside_what_else_asks() -> None:
+    around = cast("Surroundings", SimpleNamespace(change_log=None, integration=None))
+    assert len(triggers_of(settings(), around)) == 1
+    assert len(triggers_of(settings(STAGEPORT_LIVE_EVENTS_BUS="true"), around)) == 2
 
 
 def test_the_path_of_the_public_address_is_served() -> None:
