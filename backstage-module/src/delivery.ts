@@ -87,6 +87,7 @@ export class Delivery {
         await this.inspect();
         const found = await this.deliver();
         this.databaseBackoff.reset();
+        this.options.health.noteDatabaseWell();
         if (!found) {
           await this.news.sleep(this.options.idleMs());
         }

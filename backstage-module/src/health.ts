@@ -2,14 +2,17 @@ import type { LoggerService } from '@backstage/backend-plugin-api';
 import type { Waiting } from './outbox/outbox';
 
 const SAY_AGAIN_MS = 10 * 60_000;
+/** Reasons may differ from try to try, by an id or a time in them. */
+const SAY_CHANGED_MS = 60_000;
 const SUM_UP_MS = 60 * 60_000;
 
 /**
- * Tells Backstage's log how delivery goes: a change of state at once, a trouble that lasts every ten minutes, a sum
- * every hour. Each delivery is a matter for debugging.
+ * Tells Backstage's log how delivery goes: a change of state at once, a trouble that lasts every ten minutes or, for
+ * another reason, every minute, a sum every hour. Each delivery is a matter for debugging.
  */
 export class Health {
-  private trouble: { since: number; saidAt: number; reason: string } | undefined;
+  private trouble: Trouble | undefined;
+  private databaseTrouble: Trouble | undefined;
   private delivered = 0;
   private summedAt: number;
 
@@ -34,10 +37,9 @@ export class Health {
 
   /** `waiting` is asked only when something is said. */
   async noteFailed(reason: string, waiting: () => Promise<Waiting>): Promise<void> {
-    const since = this.trouble?.since ?? this.now();
-    const isNews = this.trouble?.reason !== reason || this.now() - this.trouble.saidAt >= SAY_AGAIN_MS;
-    if (isNews) {
-      this.trouble = { since, saidAt: this.now(), reason };
+    const trouble = this.next(this.trouble, reason);
+    if (trouble !== this.trouble) {
+      this.trouble = trouble;
       const words = `Changes of the catalog do not reach Stageport at ${this.target}: ${reason}.`;
       this.logger.warn(`${words} ${describe(await waiting(), this.now())}`);
     }
@@ -60,7 +62,26 @@ export class Health {
   }
 
   noteDatabaseFailed(reason: string): void {
-    this.logger.warn(`The outbox for Stageport cannot be used at the moment: ${reason}. Trying again.`);
+    const trouble = this.next(this.databaseTrouble, reason);
+    if (trouble !== this.databaseTrouble) {
+      this.databaseTrouble = trouble;
+      this.logger.warn(`The outbox for Stageport cannot be used at the moment: ${reason}. It is tried again.`);
+    }
+  }
+
+  noteDatabaseWell(): void {
+    if (this.databaseTrouble) {
+      const away = seconds(this.now() - this.databaseTrouble.since);
+      this.logger.info(`The outbox for Stageport can be used again, after ${away}.`);
+      this.databaseTrouble = undefined;
+    }
+  }
+
+  /** The trouble after one more failure: the same as before where there is nothing to say. */
+  private next(before: Trouble | undefined, reason: string): Trouble {
+    const now = this.now();
+    const pauseMs = before?.reason === reason ? SAY_AGAIN_MS : SAY_CHANGED_MS;
+    return before && now - before.saidAt < pauseMs ? before : { since: before?.since ?? now, saidAt: now, reason };
   }
 
   private sumUp(): void {
@@ -72,6 +93,12 @@ export class Health {
       this.summedAt = this.now();
     }
   }
+}
+
+interface Trouble {
+  since: number;
+  saidAt: number;
+  reason: string;
 }
 
 function describe({ count, oldestAt }: Waiting, now: number): string {
