@@ -14,6 +14,9 @@ from tests.shell_blocks import ROOT
 ALERTS = CHART / "files" / "alerts.yaml"
 CREDENTIALS = {"OCEAN__PORT__CLIENT_ID": "an-id", "OCEAN__PORT__CLIENT_SECRET": "a-secret"}
 
+# The oldest version that Chart.yaml allows, and the newest that the validator knows.
+KUBERNETES = ("1.25", "1.37")
+
 # A values file as people have it for Port's own chart, everything in it that its documentation names.
 PORTS: Document = {
     "initializePortResources": True,
@@ -173,9 +176,10 @@ def validate(documents: list[Document], tools: Path, folder: Path) -> None:
             jsonschema.validate(one, CUSTOM[one["kind"]])
     file = folder / "rendered.yaml"
     file.write_text(yaml.safe_dump_all(native), encoding="utf-8")
-    command = [tools / "kubernetes-validate", "--strict", "--quiet", file]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
+    for version in KUBERNETES:
+        command = [tools / "kubernetes-validate", "--strict", "--quiet", "--kubernetes-version", version, file]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 # What is rendered

@@ -27,7 +27,10 @@ MAPPING_HEAD: Final = """\
 #   stageport map component:default/NAME --mapping {mapping}
 #
 # The first sync of a new integration stores this mapping at Port. From then on the one at Port counts: edit it in
-# Port's data sources page, or paste this file there.
+# Port's data sources page, or store this file there. What the next sync would do with it, and how to get it there:
+#
+#   stageport plan --mapping {mapping}
+#   stageport mapping store {mapping}
 #
 # Each resource takes the entities of one kind. `selector.query` must give true or false. Every value is a jq expression
 # over the entity as Backstage serves it, plus `.metadata.identifier`, which is its ref (kind:namespace/name):

@@ -1,0 +1,128 @@
+"""`stageport mapping show|store` and `plan --mapping`: another mapping is looked at, stored, and can be taken back."""
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+from tests.contract.command import Result, stageport
+from tests.contract.harness import IDENTIFIER, SERVICE, SERVICES, World, component, serve_world
+
+from stageport.model.exits import Exit
+
+SOURCES = [component("pay"), component("bill")]
+
+
+def renamed() -> dict[str, Any]:
+    """Return the mapping with another title, and with a property and a blueprint that Port lacks."""
+    config = copy.deepcopy(SERVICES)
+    mappings = config["resources"][0]["port"]["entity"]["mappings"]
+    mappings["title"] = '"Renamed"'
+    mappings["properties"] = {**mappings.get("properties", {}), "nowhere": ".metadata.name"}
+    domain = copy.deepcopy(config["resources"][0])
+    domain["kind"] = "domain"
+    domain["port"]["entity"]["mappings"] = {"identifier": ".metadata.identifier", "blueprint": '"domain"'}
+    config["resources"].append(domain)
+    return config
+
+
+def stored(world: World) -> Any:
+    return (world.state.integrations.find(IDENTIFIER) or {}).get("config")
+
+
+async def run(world: World, *words: str, config: Any = None, **environment: str) -> Result:
+    files = {"mapping.yaml": config if isinstance(config, str) else yaml.safe_dump(config or renamed())}
+    return await stageport(world, *words, files=files, **environment)
+
+
+async def test_what_is_shown_can_be_stored_again() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        shown = await run(world, "mapping", "show")
+        assert yaml.safe_load(shown.out) == SERVICES
+        back = await run(world, "mapping", "store", "mapping.yaml", config=shown.out)
+        assert back.code == Exit.OK
+        assert stored(world) == SERVICES
+
+
+async def test_nothing_to_show_is_said() -> None:
+    async with serve_world(SOURCES) as world:
+        result = await run(world, "mapping", "show")
+    assert result.code == Exit.MAPPING
+    assert f"The integration {IDENTIFIER} has no mapping at Port" in result.err
+
+
+async def test_a_mapping_is_stored_as_it_is_and_what_does_not_fit_is_said() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await run(world, "mapping", "store", "mapping.yaml")
+        assert result.code == Exit.OK
+        assert stored(world) == renamed()
+        assert "Does not fit: blueprint service has no property nowhere, which the mapping writes." in result.out
+        assert "Does not fit: there is no blueprint domain, to which the mapping writes." in result.out
+        assert "--fit" in result.out
+        assert not world.state.catalog.exists("domain")
+
+
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "stored"])
+async def test_fit_creates_the_missing_blueprint_and_leaves_out_what_has_no_place(dry: bool) -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        before = world.state.export()["blueprints"]
+        words = ["mapping", "store", "mapping.yaml", "--fit", *(["--dry-run"] if dry else [])]
+        result = await run(world, *words)
+        assert result.code == Exit.OK, result.err
+        assert f"{'Would create' if dry else 'Created'} blueprint domain." in result.out
+        assert "Left out: Component: properties.nowhere; the blueprint at Port cannot hold it." in result.out
+        if dry:
+            assert stored(world) == SERVICES
+            assert world.state.export()["blueprints"] == before
+            return
+        assert "nowhere" not in str(stored(world))
+        assert world.state.catalog.exists("domain")
+        assert [one for one in world.state.export()["blueprints"] if one["identifier"] == SERVICE["identifier"]] == [
+            one for one in before if one["identifier"] == SERVICE["identifier"]
+        ], "a blueprint that exists is never changed"
+
+
+async def test_plan_with_a_file_shows_what_sync_does_once_it_is_stored() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        await world.sync()
+        words = ("plan", "--quiet", "--output", "json", "--mapping", "mapping.yaml", "--fit")
+        planned = (await run(world, *words)).json
+        assert planned["counts"]["update"] == 2
+        assert planned["firstStart"] == ["store the given mapping", "create blueprint domain"]
+        assert stored(world) == SERVICES
+        await run(world, "mapping", "store", "mapping.yaml", "--fit")
+        synced = (await run(world, "sync", "--quiet", "--output", "json")).json
+        assert synced["counts"]["update"] == 2
+        assert {one["title"] for one in world.held().values()} == {"Renamed"}
+
+
+async def test_a_new_integration_is_registered_with_the_mapping() -> None:
+    async with serve_world(SOURCES) as world:
+        result = await run(world, "mapping", "store", "mapping.yaml", config=SERVICES)
+        assert result.code == Exit.OK
+        assert stored(world) == SERVICES
+
+
+@pytest.mark.parametrize(
+    ("words", "config", "code", "said"),
+    [
+        (("mapping", "store", "mapping.yaml"), "resources: [", Exit.MAPPING, "mapping.yaml"),
+        (("mapping", "store", "mapping.yaml"), "resources: 5\n", Exit.MAPPING, "mapping.yaml"),
+        (("mapping", "store", "other.yaml"), SERVICES, None, "other.yaml"),
+        (("plan", "--fit"), SERVICES, Exit.USAGE, "--fit needs --mapping FILE"),
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_used_is_said_and_nothing_is_stored(
+    words: tuple[str, ...], config: Any, code: Exit | None, said: str
+) -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await run(world, *words, config=config)
+        assert result.code != Exit.OK if code is None else result.code == code
+        assert said in result.err
+        assert stored(world) == SERVICES
