@@ -209,3 +209,48 @@ async def test_it_is_alive_while_it_ticks_and_not_after() -> None:
         now = always_room.ALIVE_SECONDS + 1
         assert not always.is_alive()
         assert dataclasses.asdict(always.standing)["doing"] == "starting"
+
+
+async def test_a_resync_that_is_asked_for_ends_the_wait_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(always_room, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(always_room, "LONGEST_WAIT", 3600.0)
+    async with serve_world([component("pay")]) as world:
+        world.install({**SERVICES, "entityDeletionThreshold": 5}, blueprints=[SERVICE])
+        async with running(world, Rhythm(delta=0)) as always:
+            await until(lambda: always.standing.failures == 1)
+            await asyncio.sleep(QUICK * 3)
+            world.state.integrations.patch(IDENTIFIER, {"config": SERVICES}, skip_resync=True)
+            await until(lambda: ("service", "component:default/pay") in world.held())
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_both_sides_down_at_the_start_are_waited_for_and_each_cause_is_said_once() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.port.faults.add(Fault(kind=FaultKind.STATUS, status=503))
+        world.backstage.faults.add(Fault(kind=FaultKind.STATUS, status=503))
+        async with running(world, Rhythm(delta=0)) as always:
+            await until(lambda: always.standing.failures >= 3)
+            assert len([one for one in words(world) if "failed" in one]) == 1
+            failures = always.standing.failures
+            world.port.faults.clear()
+            await until(lambda: always.standing.failures >= failures + 3)
+            assert 2 <= len([one for one in words(world) if "failed" in one]) <= 3
+            world.backstage.faults.clear()
+            await until(lambda: ("component", "component:default/pay") in world.held())
+            await until(lambda: "It works again." in words(world))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_wrong_backstage_token_is_said_once_and_tried_again() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.backstage.faults.add(Fault(kind=FaultKind.STATUS, status=401))
+        async with running(world, Rhythm(delta=0)) as always:
+            await until(lambda: always.standing.passes + always.standing.failures >= 3)
+            assert always.is_alive()
+            assert world.resync_state() == "failed"
+            assert world.held() == {}
+            assert TOKEN not in " ".join(words(world))
+            world.backstage.faults.clear()
+            always.asks.ask(always_room.PassKind.RESYNC, "again")
+            await until(lambda: ended(world, "verify") >= 1)
+            assert ("component", "component:default/pay") in world.held()

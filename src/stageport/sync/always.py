@@ -25,7 +25,7 @@ from stageport.sync.passes import PassKind
 from stageport.sync.retries import Retries
 from stageport.sync.service import Outcome, PassOptions, prepare, run_afresh, run_delta
 from stageport.sync.surroundings import Ground, Surroundings
-from stageport.sync.tasks import run_all
+from stageport.sync.tasks import first_of, run_all
 from stageport.sync.warm import WarmMapper
 
 TICK_SECONDS = 1.0
@@ -264,5 +264,7 @@ class Always:
         standing.last[kind.value] = "failed"
 
     async def _wait_and_ask_again(self, kind: PassKind, reason: str) -> None:
-        await self._sleep(min(FIRST_WAIT * 2 ** (self.standing.failures - 1), LONGEST_WAIT))
+        """Wait before the next try, but no longer than until somebody asks for a resync: they may have mended it."""
+        seconds = min(FIRST_WAIT * 2 ** (self.standing.failures - 1), LONGEST_WAIT)
+        await first_of(self._sleep(seconds), self.asks.resync_asked())
         self.asks.ask(kind, reason)

@@ -27,6 +27,7 @@ class Asks:
         self._hinted = ""
         self._clock = clock
         self._there = asyncio.Event()
+        self._resync = asyncio.Event()
 
     @property
     def waiting(self) -> bool:
@@ -40,7 +41,14 @@ class Asks:
         elif self._kind is None or _STRENGTH[kind] > _STRENGTH[self._kind]:
             self._since = self._clock() if self._kind is None else self._since
             self._kind, self._reason = kind, reason
+            if kind in (PassKind.RESYNC, PassKind.VERIFY):
+                self._resync.set()
         self._there.set()
+
+    async def resync_asked(self) -> None:
+        """Wait until a resync, or more, is asked for that was not yet."""
+        self._resync.clear()
+        await self._resync.wait()
 
     async def take(self) -> tuple[PassKind, str]:
         """Wait for a pass to be asked for, and take it."""

@@ -59,6 +59,23 @@ async def both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) ->
     return one.result(), other.result()
 
 
+async def first_of(*awaitables: Awaitable[object]) -> None:
+    """Wait until one of several is done, and let go of the others.
+
+    Raises:
+        Exception: what the one that is done raised.
+    """
+    tasks = [asyncio.ensure_future(one) for one in awaitables]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Pick the error to show of several: one of ours before any other."""
     leaves = list(_leaves(group))
