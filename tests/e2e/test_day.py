@@ -167,9 +167,11 @@ def test_a_day(backstage: RealBackstage, tmp_path: Path, capsys: pytest.CaptureF
     unexplained = [one for one in loud if not EXPLAINED.search(json.dumps(one))]
     with capsys.disabled():
         print(
-            f"\na day of {DAY:.0f} s: {day.made} entities made, {len(runs)} passes noted, {len(loud)} warnings, "
+            f"\na day of {DAY:.0f} s: {day.made} entities made, {len(runs)} passes noted, {len(told)} log lines, "
+            f"{len(loud)} of them warnings, "
             f"memory {early / 1024:.1f} to {late / 1024:.1f} MB, last state {state}"
         )
+    assert len(told) > len(runs), "the log has a line for every pass, and more"
     assert unexplained == []
     assert "Traceback" not in "".join(lines)
     assert backstage.token not in "".join(lines)
