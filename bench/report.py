@@ -24,7 +24,7 @@ PAGE = """<!-- Written by `python -m bench publish`; do not edit. -->
 Measured {measured} with `python -m bench run`, {workers} worker processes: {machine}.
 [What it means and where the time goes](../explanation/performance.md); all runs one by one:
 [benchmark.json](benchmark.json).
-Medians; "B + P" is Backstage and Port; memory is the PSS of all processes together.
+Medians of {repeats}; "B + P" is Backstage and Port; memory is the PSS of all processes together.
 
 {table}
 
@@ -80,6 +80,7 @@ def page_of(results: Results) -> str:
         machine=machine_line(results.machine).replace("\n", "; "),
         measured=results.measured[:10],
         workers=results.workers,
+        repeats=max((one.repeats for one in results.summaries()), default=0),
         table=table_of(results.summaries()),
         more=more.replace("\n  ", "\n- "),
         goals=goals,
