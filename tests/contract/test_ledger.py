@@ -210,9 +210,9 @@ def test_what_two_want_is_wanted_until_both_let_go(ledger: Ledger) -> None:
 def test_a_kind_is_read_in_order_and_alone(ledger: Ledger) -> None:
     for kind in ("api", "component", "componentx", "component-x", "componen"):
         ledger.settle_sources([record(name, kind=kind) for name in ("b", "a", "é", "z", "b#1")], number=1)
-    refs = [one.ref for one in ledger.kind_sources("Component")]
+    refs = list(ledger.kind_refs("Component"))
     assert refs == [ref("a"), ref("b"), ref("b#1"), ref("z"), ref("é")]
-    assert list(ledger.kind_sources("nothing")) == []
+    assert list(ledger.kind_refs("nothing")) == []
 
 
 def test_unseen_are_those_that_the_pass_neither_touched_nor_recorded(ledger: Ledger) -> None:
@@ -304,7 +304,7 @@ def test_many_at_once(ledger: Ledger, count: int) -> None:
     assert set(ledger.wanters_of(keys)) == set(keys)
     assert set(ledger.targets(keys)) == set(keys)
     assert ledger.owned_among(keys, number=1) == set(keys)
-    assert [one.ref for one in ledger.kind_sources("component")] == refs
+    assert list(ledger.kind_refs("component")) == refs
     assert list(ledger.unseen(number=2)) == refs
     ledger.touch(refs[1:], number=2)
     assert list(ledger.unseen(number=2)) == refs[:1]

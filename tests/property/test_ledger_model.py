@@ -168,7 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {name: ledger.read_fact(name) for name in "ab"} == {name: model.facts.get(name, "") for name in "ab"}
         for kind in ("api", "component"):
             known = [model.sources[ref] for ref in sorted(model.sources) if ref.startswith(f"{kind}:")]
-            assert list(ledger.kind_sources(kind)) == known
+            assert list(ledger.kind_refs(kind)) == [one.ref for one in known]
         assert list(ledger.unseen(number=number)) == sorted(ref for ref, seen in model.seen.items() if seen < number)
         assert (ledger.count_targets(), ledger.count_wanted()) == (len(model.targets), len(model.wanted()))
         assert ledger.count_owned(number=number) == len(owned)

@@ -131,12 +131,13 @@ class SqliteLedger:
         """Look source entities up."""
         return {row[0]: source_record(row) for row in self._named(f"{_SOURCE} WHERE ref IN (?*)", refs)}
 
-    def kind_sources(self, kind: str) -> Iterator[SourceRecord]:
-        """Yield every known source entity of a kind, in order of ref."""
+    def kind_refs(self, kind: str) -> Iterator[SourceRef]:
+        """Yield the ref of every known source entity of a kind, in order."""
         lowered = kind.lower()
         # ";" follows ":": everything in between begins with the kind and its colon.
-        statement = f"{_SOURCE} WHERE ref > ? AND ref < ? ORDER BY ref LIMIT ?"
-        yield from map(source_record, self._walk(statement, (f"{lowered};",), start=(f"{lowered}:",)))
+        statement = "SELECT ref FROM sources WHERE ref > ? AND ref < ? ORDER BY ref LIMIT ?"
+        for (ref,) in self._walk(statement, (f"{lowered};",), start=(f"{lowered}:",)):
+            yield ref
 
     def touch(self, refs: Sequence[SourceRef], *, number: int) -> None:
         """Note that these were seen in a pass."""

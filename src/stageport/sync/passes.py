@@ -12,7 +12,7 @@ Losing the ledger turns the next pass into a verify, and nothing else.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -350,7 +350,8 @@ class _Pass:
                 self._findings.skipped += len(page) - len(new)
                 seen.update(names)
                 changed += new
-        gone = [name for name in self._known(place) if name not in seen]
+        known_names = self._ledger.kind_refs(kind)
+        gone = [name for name in known_names if name not in seen and self._names.place(name) == place]
         for start in range(0, len(changed), CHANGED_AT_ONCE):
             found = await read_refs(self._around, changed[start : start + CHANGED_AT_ONCE])
             await weigher.take(number, read, found)
@@ -358,10 +359,6 @@ class _Pass:
 
     def _is_due(self, record: SourceRecord | None, seen: SourceEntity) -> bool:
         return _has_changed(record, seen) or (record is not None and record.failed and self._scope.again)
-
-    def _known(self, place: Place) -> Iterator[SourceRef]:
-        records = self._ledger.kind_sources(place[1].kind.lower())
-        return (record.ref for record in records if self._names.place(record.ref) == place)
 
 
 def _has_changed(record: SourceRecord | None, seen: SourceEntity) -> bool:

@@ -253,8 +253,8 @@ class Ledger(Protocol):
         """Look source entities up."""
         ...
 
-    def kind_sources(self, kind: str) -> Iterator[SourceRecord]:
-        """Yield every known source entity of a kind, in order of ref."""
+    def kind_refs(self, kind: str) -> Iterator[SourceRef]:
+        """Yield the ref of every known source entity of a kind, in order."""
         ...
 
     def touch(self, refs: Sequence[SourceRef], *, number: int) -> None:
