@@ -151,7 +151,7 @@ async def idle(*, entities: int, interval: float, seconds: float) -> dict[str, f
         }
 
 
-async def freshness(*, entities: int, interval: float, changes: int) -> dict[str, float]:
+async def freshness(*, entities: int, interval: float, changes: int, seconds: float) -> dict[str, float]:
     """Measure how long a change takes, over changes at moments that have nothing to do with the interval."""
     chance = random.Random(1)
     async with scene(entities=entities, interval=interval) as now:
@@ -159,7 +159,7 @@ async def freshness(*, entities: int, interval: float, changes: int) -> dict[str
         waits: list[float] = []
 
         async def change(number: int) -> None:
-            await asyncio.sleep(chance.uniform(0, changes * max(interval, 1) / 20))
+            await asyncio.sleep(chance.uniform(0, seconds))
             name = f"fresh-{number}"
             now.backstage.catalog.put(described(name))
             began = time.monotonic()
@@ -225,7 +225,7 @@ def main() -> None:
     if given.what == "idle":
         found = asyncio.run(idle(**common, seconds=given.seconds))
     elif given.what == "freshness":
-        found = asyncio.run(freshness(**common, changes=given.changes))
+        found = asyncio.run(freshness(**common, changes=given.changes, seconds=given.seconds))
     else:
         found = asyncio.run(scrape(**common))
     print(json.dumps({given.what: found}))

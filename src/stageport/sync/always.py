@@ -21,6 +21,7 @@ from stageport.sync.asks import Asks
 from stageport.sync.duty import Duty
 from stageport.sync.hints import HintWork
 from stageport.sync.lazy import lazily
+from stageport.sync.memory import give_back
 from stageport.sync.passes import PassKind
 from stageport.sync.retries import Retries
 from stageport.sync.service import Outcome, PassOptions, prepare, run_afresh, run_delta
@@ -210,6 +211,7 @@ class Always:
             return await run_delta(self.around, self.ground, replace(options, again=self._retries.are_due()))
         asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
         self.ground, outcome = await run_afresh(self.around, replace(options, kind=asked))
+        give_back()
         if self._warm.is_kept or (self.hints is not None and self.hints.expected):
             await self._warm.renew(self.ground.document)
         return outcome
