@@ -209,4 +209,6 @@ def _warnings(settings: Settings) -> list[str]:
         warnings.append(f"port.base_url: {host} is none of the known hosts of Port ({known})")
     if "@" in (settings.port.client_id or ""):
         warnings.append("port.client_id looks like a personal account; use the credentials of the organization")
+    if settings.base_url and not (settings.live_events_secret or settings.live_events_open):
+        warnings.append("live_events_secret is missing: live events are taken from this machine only")
     return warnings

@@ -63,3 +63,13 @@ def test_what_is_no_secret_is_said_without_being_shown() -> None:
     assert "live_events_secret" in caught.value.message
     assert "whsec_" in caught.value.message
     assert "hunter2" not in caught.value.message
+
+
+def test_a_public_address_without_a_secret_is_warned_of() -> None:
+    def warnings(**environment: str) -> tuple[str, ...]:
+        return load_settings({}, environ=environment, directory=Path("/nonexistent")).warnings
+
+    public = {"OCEAN__BASE_URL": "https://stageport.example.com"}
+    assert warnings(**public) == ("live_events_secret is missing: live events are taken from this machine only",)
+    assert warnings(**public, STAGEPORT_LIVE_EVENTS_SECRET=SECRET) == ()
+    assert warnings(**public, STAGEPORT_LIVE_EVENTS_OPEN="true") == ()
