@@ -15,6 +15,9 @@ DOCKERFILE = ROOT / "deploy" / "container" / "Dockerfile"
 TREE = ROOT / "build" / "deploy" / "image" / "opt" / "stageport"
 """What `make deploy-check` installed with the script that the Dockerfile runs."""
 
+HIDDEN = ("/tmp", "/opt", "/root", "/home", "/var/lib", "/usr/local/share")
+"""Folders of this machine that the image does not have: empty inside, but for what is mounted there."""
+
 ANY_USER = 1_000_770_000
 """An arbitrary user id, of the range that OpenShift deals out; its group is 0 there."""
 
@@ -65,7 +68,13 @@ class Container:
 
     def _script(self) -> str:
         """Mount everything read-only, but for the volumes; then become the user."""
+        mounts = [*self.files, *self.volumes, *self.folders]
+        # What is made for a mount must not be made on this machine.
+        assert all(any(Path(one).is_relative_to(place) for place in HIDDEN) for one in mounts), mounts
         interpreter = Path(sys.base_prefix)
+        # A Python of the system stays where it is; one that a hidden folder holds comes back.
+        hidden = any(interpreter.is_relative_to(place) for place in HIDDEN)
+        back = f"mkdir -p {interpreter}; mount --bind /mnt/python {interpreter}" if hidden else ""
         files = "\n".join(
             f"mkdir -p {Path(inside).parent}; touch {inside}; mount --bind /mnt/file{number} {inside}"
             for number, inside in enumerate(self.files)
@@ -91,13 +100,13 @@ class Container:
             mount --bind {interpreter} /mnt/python
             mount --bind {TREE} /mnt/image
             {kept}
-            for place in /tmp /opt /root /var/lib /usr/local/share; do mount -t tmpfs -o mode=755 stageport $place; done
-            mkdir -p {interpreter} /opt/stageport /usr/local/share/ca-certificates
-            mount --bind /mnt/python {interpreter}
+            for place in {" ".join(HIDDEN)}; do mount -t tmpfs -o mode=755 stageport $place; done
+            {back}
+            mkdir -p /opt/stageport /usr/local/share/ca-certificates
             mount --bind /mnt/image /opt/stageport
             {files}
             {folders}
-            for place in /tmp /opt /root /var/lib /usr/local/share /mnt; do mount -o remount,ro $place; done
+            for place in {" ".join(HIDDEN)} /mnt; do mount -o remount,ro $place; done
             findmnt -rno TARGET | while read -r place; do
                 case "$place" in /proc* | /dev* | /sys* | {" | ".join(volumes)}) ;;
                 *) mount -o remount,bind,ro "$place" 2>/dev/null || true ;;

@@ -370,7 +370,7 @@ async def test_the_script_syncs_and_ends_with_the_exit_code(template: Any, token
 async def test_the_gitlab_job_syncs_and_keeps_its_ledger(tmp_path: Path) -> None:
     job = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))["backstage-to-port"]
     os.chmod(tmp_path, 0o777)  # noqa: PTH101 - at once
-    inside = "/builds/group/project"
+    inside = "/home/builds/group/project"
     variables = {name: str(value).replace("$CI_PROJECT_DIR", inside) for name, value in job["variables"].items()}
     async with serve_world(SOURCES) as world:
         container = Container({**variables, **in_oceans_names(world), "CI": "true"}, folders={inside: tmp_path})
