@@ -156,18 +156,19 @@ async def freshness(*, entities: int, interval: float, changes: int, seconds: fl
     chance = random.Random(1)
     async with scene(entities=entities, interval=interval) as now:
         await now.first_pass()
+        moments = sorted(chance.uniform(0, seconds) for _ in range(changes))
+        under_way: dict[str, float] = {}
         waits: list[float] = []
-
-        async def change(number: int) -> None:
-            await asyncio.sleep(chance.uniform(0, seconds))
-            name = f"fresh-{number}"
-            now.backstage.catalog.put(described(name))
-            began = time.monotonic()
-            while now.port.state.entity("component", f"component:default/{name}") is None:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            waits.append(time.monotonic() - began)
-
-        await asyncio.gather(*(change(number) for number in range(changes)))
+        began = time.monotonic()
+        while len(waits) < changes:
+            while moments and time.monotonic() - began >= moments[0]:
+                name = f"fresh-{len(waits) + len(under_way)}"
+                now.backstage.catalog.put(described(name))
+                under_way[name] = time.monotonic()
+                moments.pop(0)
+            there = [name for name in under_way if now.port.state.entity("component", f"component:default/{name}")]
+            waits.extend(time.monotonic() - under_way.pop(name) for name in there)
+            await asyncio.sleep(0.01)
     ordered = sorted(waits)
     return {
         "changes": changes,
