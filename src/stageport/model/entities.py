@@ -4,7 +4,6 @@ Both stay in the bytes they travel in for as long as possible: a page of a catal
 mapped entity is encoded once, in the worker that mapped it. Parsing is the dearest step after jq.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,8 +14,7 @@ Json = Any
 """A decoded JSON value. The only place where the type system gives up."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEntity:
+class SourceEntity(msgspec.Struct, frozen=True):
     """One entity of the Backstage catalog.
 
     ``raw`` is the JSON object as Backstage sent it, byte for byte (without the ``metadata.identifier`` that the
@@ -76,8 +74,7 @@ class MappedSource(msgspec.Struct, frozen=True, array_like=True):
     problems: tuple[FieldProblem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SourcePage:
+class SourcePage(msgspec.Struct, frozen=True):
     """A page of source entities of one kind; ``total`` is how many Backstage announced for the whole kind."""
 
     kind: str

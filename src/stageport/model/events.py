@@ -4,14 +4,14 @@ The core logs nothing. Logs, the progress line, metrics and the reports to Port 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from stageport.model.changes import Change, Refusal
 from stageport.model.entities import FieldProblem
 
 
-@dataclass(frozen=True, slots=True)
-class PassStarted:
+class PassStarted(msgspec.Struct, frozen=True):
     """A pass begins; ``kinds`` are those that will be read.
 
     ``resources`` are the mapping's, each its kind and its blueprint (empty where an expression decides).
@@ -22,8 +22,7 @@ class PassStarted:
     resources: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PassEnded:
+class PassEnded(msgspec.Struct, frozen=True):
     """A pass is over: ``kind`` is hinted, delta, resync or verify; ``state`` is completed, failed or aborted.
 
     ``written`` changes were taken by Port, ``refused`` were not; ``held`` deletes wait for a person. ``pass_id`` is the
@@ -39,8 +38,7 @@ class PassEnded:
     pass_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRead:
+class PageRead(msgspec.Struct, frozen=True):
     """A page of a kind arrived: ``count`` of the ``total`` that Backstage announced for the kind."""
 
     kind: str
@@ -48,8 +46,7 @@ class PageRead:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class PageMapped:
+class PageMapped(msgspec.Struct, frozen=True):
     """A page went through the mapping."""
 
     kind: str
@@ -58,37 +55,32 @@ class PageMapped:
     filtered_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FieldFailed:
+class FieldFailed(msgspec.Struct, frozen=True):
     """An expression failed on an entity."""
 
     problem: FieldProblem
 
 
-@dataclass(frozen=True, slots=True)
-class ChangesFound:
+class ChangesFound(msgspec.Struct, frozen=True):
     """So many more target entities have to be written or deleted."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeApplied:
+class ChangeApplied(msgspec.Struct, frozen=True):
     """Port took a change."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRefused:
+class ChangeRefused(msgspec.Struct, frozen=True):
     """Port did not take a change."""
 
     change: Change
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """A request will be sent, or sent again, in ``seconds``: which side, and why.
 
     ``rate_limited`` when the side said that it is too much; otherwise something is wrong with it.
@@ -100,58 +92,50 @@ class Waiting:
     rate_limited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerReplaced:
+class WorkerReplaced(msgspec.Struct, frozen=True):
     """A process that ran the mapping died, or had to be stopped; another one takes its place."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerMeasured:
+class LedgerMeasured(msgspec.Struct, frozen=True):
     """How large the ledger is."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class HintsTaken:
+class HintsTaken(msgspec.Struct, frozen=True):
     """A message named so many refs to look at; they are safe in the queue."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class HintRefused:
+class HintRefused(msgspec.Struct, frozen=True):
     """A message that should bring hints was refused: ``reason`` is one of a few words (``signature``, ``stale``, …)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class HintsWaiting:
+class HintsWaiting(msgspec.Struct, frozen=True):
     """So many refs wait to be looked at, the oldest since ``oldest`` (Unix epoch; 0 when none waits)."""
 
     count: int
     oldest: float
 
 
-@dataclass(frozen=True, slots=True)
-class HintsSettled:
+class HintsSettled(msgspec.Struct, frozen=True):
     """Hints were dealt with, each so many seconds after it came."""
 
     seconds: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DutyChanged:
+class DutyChanged(msgspec.Struct, frozen=True):
     """This instance works, or stands by for another one."""
 
     works: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
+class Noticed(msgspec.Struct, frozen=True):
     """Something a person would want to read, in words; ``level`` is ``info`` or ``warning``."""
 
     level: str
