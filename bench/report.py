@@ -221,9 +221,9 @@ def limit_lines(results: Results) -> list[str]:
         requests, _, seconds = one.key.limit.partition("/")
         ceiling = int(requests) / int(seconds)
         pace = one.cpu / one.cpu_per_entity / one.wall
-        asked = one.port_requests / one.wall
+        taken = (one.port_requests - one.throttled) / one.wall
         lines.append(
-            f"  limit {one.key.limit}: {asked:,.0f} requests a second, {asked / ceiling:.0%} of the limit's pace; "
+            f"  limit {one.key.limit}: {taken:,.0f} requests taken a second, {taken / ceiling:.0%} of the limit; "
             f"{pace:,.0f} entities a second, {pace / ceiling / BATCH:.0%} of the {ceiling * BATCH:,.0f} that "
             f"{BATCH} a request come to; {one.throttled} answers of 429"
         )

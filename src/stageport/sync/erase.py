@@ -6,17 +6,19 @@ required by somebody who stays. Only stale entities that require each other in a
 there is no other way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change, Refusal, WriteOptions
+from stageport.model.entities import Json
 from stageport.model.events import ChangeApplied, ChangeRefused, ChangesFound, Listener
 from stageport.model.ledger import UNKNOWN, TargetRecord
 from stageport.model.refs import TargetKey
 from stageport.plan.order import batches, circular, delete_waves, group_by_blueprint
 from stageport.plan.plan import Plan
 from stageport.sync.seams import Ledger, TargetCatalog
+from stageport.sync.surroundings import Ground
 from stageport.sync.tasks import run_limited
 from stageport.sync.write import REQUESTS_AT_ONCE, Applied, restore_targets
 
@@ -31,6 +33,35 @@ def requiring(blueprints: Mapping[str, Blueprint]) -> frozenset[str]:
         for relation in blueprint.relations.values()
         if relation.required
     )
+
+
+async def read_relations(
+    target: TargetCatalog, ground: Ground, deletes: Sequence[Change]
+) -> dict[TargetKey, tuple[TargetKey, ...]]:
+    """Read what doomed target entities relate to, where that decides in which order they can go."""
+    whole = ground.document.delete_dependents
+    required = requiring(ground.blueprints)
+    if not deletes or (whole and not any(change.blueprint in required for change in deletes)):
+        return {}
+    found: dict[TargetKey, tuple[TargetKey, ...]] = {}
+    for name in sorted({change.blueprint for change in deletes}):
+        blueprint = ground.blueprints.get(name)
+        if blueprint is None:
+            continue
+        ends = {key: relation.target for key, relation in blueprint.relations.items() if relation.required or not whole}
+        paths = [f"relations.{relation}" for relation in ends]
+        identifiers = [change.identifier for change in deletes if change.blueprint == name]
+        answers = await target.read_entities(name, identifiers, fields=paths)
+        for identifier, entity in answers.items():
+            found[TargetKey(name, identifier)] = tuple(_related(entity, ends))
+    return found
+
+
+def _related(entity: Json, targets: dict[str, str]) -> Iterable[TargetKey]:
+    for name, ends in (entity.get("relations") or {}).items():
+        if name in targets:
+            names = ends if isinstance(ends, list) else [ends]
+            yield from (TargetKey(targets[name], end) for end in names if isinstance(end, str))
 
 
 class Eraser:

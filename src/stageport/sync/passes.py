@@ -12,7 +12,7 @@ Losing the ledger turns the next pass into a verify, and nothing else.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +22,7 @@ import msgspec
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.static import Read, reads_of
 from stageport.model.changes import Change, WriteOptions
-from stageport.model.entities import Json, SourceEntity
+from stageport.model.entities import SourceEntity
 from stageport.model.errors import SourceError
 from stageport.model.events import PageRead
 from stageport.model.fingerprint import digest_of
@@ -32,7 +32,7 @@ from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.plan import Plan
 from stageport.plan.safety import Verdict
 from stageport.sync.conclude import Conclusion, add_up_deletes
-from stageport.sync.erase import Eraser, requiring
+from stageport.sync.erase import Eraser, read_relations, requiring
 from stageport.sync.findings import Findings
 from stageport.sync.gather import Gatherer
 from stageport.sync.hinted import HintReader
@@ -127,7 +127,7 @@ async def _conduct(
         if scope.kind is PassKind.VERIFY:
             looker = Looker(around.target, ground, ledger)
             await run_limited(looker.note_stored, writer.written.chunks(size=CHANGED_AT_ONCE), limit=KINDS_AT_ONCE)
-        relations = await run.relations_of(verdict.deletes)
+        relations = await read_relations(around.target, ground, verdict.deletes)
         touched = writer.applied.written + len(writer.applied.refused)
         plan = _plan(
             findings,
@@ -233,27 +233,6 @@ class _Pass:
             if before_end is not None:
                 await before_end()
         return verdict
-
-    async def relations_of(self, deletes: Sequence[Change]) -> dict[TargetKey, tuple[TargetKey, ...]]:
-        """Read what doomed target entities relate to, where that decides in which order they can go."""
-        whole = self._ground.document.delete_dependents
-        required = requiring(self._ground.blueprints)
-        if not deletes or (whole and not any(change.blueprint in required for change in deletes)):
-            return {}
-        found: dict[TargetKey, tuple[TargetKey, ...]] = {}
-        for name in sorted({change.blueprint for change in deletes}):
-            blueprint = self._ground.blueprints.get(name)
-            if blueprint is None:
-                continue
-            targets = {
-                key: relation.target for key, relation in blueprint.relations.items() if relation.required or not whole
-            }
-            paths = [f"relations.{relation}" for relation in targets]
-            identifiers = [change.identifier for change in deletes if change.blueprint == name]
-            answers = await self._around.target.read_entities(name, identifiers, fields=paths)
-            for identifier, entity in answers.items():
-                found[TargetKey(name, identifier)] = tuple(_related(entity, targets))
-        return found
 
     def _weigher(self, mapper: Mapper, *, looks: bool) -> Weigher:
         return Weigher(
@@ -365,13 +344,6 @@ def _has_changed(record: SourceRecord | None, seen: SourceEntity) -> bool:
     if record is None or (record.uid, record.etag) != (seen.uid, seen.etag) or not _RELIABLE_ETAG.fullmatch(seen.etag):
         return True
     return record.digest == UNKNOWN
-
-
-def _related(entity: Json, targets: dict[str, str]) -> Iterable[TargetKey]:
-    for name, ends in (entity.get("relations") or {}).items():
-        if name in targets:
-            names = ends if isinstance(ends, list) else [ends]
-            yield from (TargetKey(targets[name], end) for end in names if isinstance(end, str))
 
 
 def _plan(
