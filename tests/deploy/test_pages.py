@@ -28,6 +28,8 @@ MARKED = [block for page in pages() for block in shell_blocks(page) if block.nee
 @pytest.mark.parametrize("page", WITH_PLAIN, ids=lambda page: str(page.relative_to(ROOT)))
 async def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
     async with serve_world(SOURCES) as world:
+        # Pages speak to people whose catalogs have met before.
+        await run_block(world, Block(page, 0, "stageport sync --quiet", ""), folder=str(tmp_path))
         for block in shell_blocks(page):
             if not block.needs and not by_make(block):
                 await run_block(world, block, folder=str(tmp_path))
