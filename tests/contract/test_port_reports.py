@@ -191,3 +191,26 @@ async def test_a_pass_that_is_stopped_is_told_as_aborted() -> None:
         reporter(PassEnded("resync", "aborted", 1.0, written=0, refused=0, held=0, pass_id="p1"))
     states = {body["syncKindMetrics"]["syncState"] for method, *_, body in deaf.sent if method == "PUT"}
     assert states == {"aborted"}
+
+
+class Slow(Deaf):
+    """A Port that answers late."""
+
+    async def send(self, method: str, place: str, path: str, body: Any) -> None:
+        await asyncio.sleep(0.05)
+        await super().send(method, place, path, body)
+
+
+async def test_what_is_under_way_when_the_process_ends_is_told_all_the_same() -> None:
+    slow = Slow()
+    slow.known = True
+    resources = tuple((f"kind{number}", "service") for number in range(30))
+    reporter = PortReporter(slow, ReportOptions(logs=False), listener=lambda _: None, redact=str)
+    async with reporter.at_work():
+        reporter(PassStarted("p1", tuple(kind for kind, _ in resources), resources))
+        await asyncio.sleep(0.1)
+        reporter(PassEnded("resync", "completed", 1.0, written=0, refused=0, held=0, pass_id="p1"))
+        await asyncio.sleep(0.01)
+    told = [body["syncKindMetrics"]["kindIdentifier"] for method, *_, body in slow.sent if method == "PUT"]
+    assert set(told) >= {f"{kind}-{number}" for number, (kind, _) in enumerate(resources)}
+    assert slow.sent[0][0] == "POST"

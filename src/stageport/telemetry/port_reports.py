@@ -23,6 +23,7 @@ FLUSH_SECONDS = 5.0
 KEPT_RECORDS = 1_000
 KEPT_REPORTS = 500
 CLOSING_SECONDS = 2.0
+SENT_AT_ONCE = 16
 Place = Literal["logs", "metrics"]
 Report = tuple[str, Place, str, Json]
 
@@ -159,7 +160,20 @@ class PortReporter:
 
     async def _send_metrics(self) -> None:
         while self._reports and self._ingest.knows("metrics"):
-            await self._send(self._reports.popleft())
+            batch = self._next_reports()
+            try:
+                await asyncio.gather(*map(self._send, batch))
+            except asyncio.CancelledError:
+                # Port may have them already; figures that are put there twice are the same figures.
+                self._reports.extendleft(report for report in reversed(batch) if report[0] == "PUT")
+                raise
+
+    def _next_reports(self) -> list[Report]:
+        """Take what may be sent side by side: the figures of several kinds; what opens a pass goes first and alone."""
+        batch = [self._reports.popleft()]
+        while batch[0][0] == "PUT" and self._reports and self._reports[0][0] == "PUT" and len(batch) < SENT_AT_ONCE:
+            batch.append(self._reports.popleft())
+        return batch
 
     async def _beat(self) -> None:
         while self._options.heartbeat > 0:
@@ -168,8 +182,7 @@ class PortReporter:
                 await self._send(("POST", "metrics", "/heartbeat", {"eventId": self._counts.started.pass_id}))
 
     async def _empty(self) -> None:
-        await self._send_metrics()
-        await self._send_logs()
+        await asyncio.gather(self._send_metrics(), self._send_logs())
 
     async def _send(self, report: Report) -> None:
         method, place, path, body = report
