@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo dev test check lint types layers unit e2e deploy-check manifests bench bench-check promtool lock clean
+.PHONY: help demo dev test check lint types layers unit e2e resilience resilience-ci deploy-check manifests bench bench-check promtool lock clean
 
 help: ## List the jobs
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,12 @@ build/module.tgz: $(MODULE)/node_modules/.installed $(MODULE)/config.d.ts $(wild
 .PHONY: module
 module: build/module.tgz ## Check, test and pack the Backstage module (needs node; the package is then in build/)
 	cd $(MODULE) && npm run --silent types && npm run --silent lint && npm test --silent
+
+resilience: $(VENV)/.dev ## Crashes, faults, kills, costs and memory, at the sizes of tests/resilience/sizes.py (an hour)
+	$(BIN)/python -m pytest tests/resilience -n 2 -q --dist worksteal
+
+resilience-ci: $(VENV)/.dev ## The same in short, as each change has it (minutes)
+	RESILIENCE_SHORT=1 $(BIN)/python -m pytest tests/resilience -n 2 -q --dist worksteal
 
 bench: $(VENV)/.dev ## Measure every scenario at every size, with pictures (hours; `python -m bench --help` for parts)
 	$(BIN)/python -m bench run

@@ -37,18 +37,22 @@ class Crash(BaseException):
 
 
 class Fuse:
-    """Burns down with each call of a seam, once before it and once after; then the process crashes, or is stopped."""
+    """Burns down with each call of a seam, once before it and once after; then the process crashes, or is stopped.
 
-    def __init__(self, length: int | None, *, stops: bool = False) -> None:
+    With ``only``, calls by other names do not count.
+    """
+
+    def __init__(self, length: int | None, *, stops: bool = False, only: str = "") -> None:
         self.left = length
         self.stops = stops
+        self.only = only
         self.dead = False
         self.task: asyncio.Task[Any] | None = None
 
-    def burn(self) -> None:
+    def burn(self, name: str) -> None:
         if self.dead:
             raise Crash
-        if self.left is None:
+        if self.left is None or self.only not in ("", name):
             return
         self.left -= 1
         if self.left >= 0:
@@ -75,26 +79,26 @@ class Fused:
             return found
 
         def call(*given: Any, **named: Any) -> Any:
-            self._fuse.burn()
+            self._fuse.burn(name)
             answer = found(*given, **named)
             if inspect.iscoroutine(answer):
-                return self._finish(answer)
+                return self._finish(name, answer)
             if hasattr(answer, "__aiter__"):
-                return self._pages(answer)
-            self._fuse.burn()
+                return self._pages(name, answer)
+            self._fuse.burn(name)
             return answer
 
         return call
 
-    async def _finish(self, answer: Any) -> Any:
+    async def _finish(self, name: str, answer: Any) -> Any:
         value = await answer
-        self._fuse.burn()
+        self._fuse.burn(name)
         return value
 
-    async def _pages(self, pages: Any) -> AsyncIterator[Any]:
+    async def _pages(self, name: str, pages: Any) -> AsyncIterator[Any]:
         try:
             async for page in pages:
-                self._fuse.burn()
+                self._fuse.burn(name)
                 yield page
         finally:
             await pages.aclose()

@@ -8,15 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.resilience.convergence_machine import Convergence
+from tests.resilience.mapping_family import Shape
 
 from stageport.model.ledger import TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.safety import Evidence, Verdict
 from stageport.sync import conclude, erase, passes, weigh, write
 from stageport.sync.conclude import Conclusion
+from stageport.sync.passes import PassKind
 from stageport.sync.write import Writer
 
 Switch = Callable[[pytest.MonkeyPatch], None]
+Steps = Callable[[Convergence], None]
+Words = str
+
+SPEC = {"type": "service", "lifecycle": "a", "owner": "g0"}
+OTHER = {**SPEC, "lifecycle": "b"}
+RESYNC = PassKind.RESYNC
 
 
 def _with_evidence(**changed: Any) -> Switch:
@@ -71,23 +80,9 @@ def _acknowledged_before_the_answer(patch: pytest.MonkeyPatch) -> None:
     """Rule 7: the ledger believes that Port has what is only on its way."""
     send = Writer._write
 
-    async def write_believing(self: Writer, blueprint: str, batch: Sequence[Any]) -> None:
-        acknowledge = self._ledger.acknowledge
-
-        class Believing:
-            def __getattr__(self, name: str) -> Any:
-                return getattr(ledger, name)
-
-            def acknowledge(self, records: Sequence[TargetRecord]) -> None:
-                known = {one.change.key: one.fingerprint for one in batch}
-                acknowledge([one._replace(acknowledged=known.get(one.key, one.acknowledged)) for one in records])
-
-        ledger = self._ledger
-        self._ledger = Believing()  # type: ignore[assignment]
-        try:
-            await send(self, blueprint, batch)
-        finally:
-            self._ledger = ledger
+    async def write_believing(self: Writer, blueprint: str, batch: Sequence[Any], *rest: Any) -> None:
+        self._ledger.acknowledge([TargetRecord(one.change.key, one.fingerprint) for one in batch])
+        await send(self, blueprint, batch, *rest)
 
     patch.setattr(Writer, "_write", write_believing)
 
@@ -114,21 +109,79 @@ def _never_acknowledged(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(room, "TargetRecord", lambda key, *_: TargetRecord(key, b""))
 
 
-RULES_OFF: dict[str, tuple[Switch, str]] = {
+# The shortest way to where each rule is needed
+
+
+def _break_and_forget(state: Convergence) -> None:
+    state.put_component("c0", {**SPEC, "broken": "selector"})
+    state.lose_ledger()
+    state.sync_in_peace(kind=None, release=True)
+
+
+def _require_and_delete(state: Convergence) -> None:
+    state.change_mapping_to(owner=False)
+    state.sync_in_peace(kind=None, release=True)
+    state.require_a_team("g0")
+    state.delete_source("group:default/g0")
+    state.sync_in_peace(kind=RESYNC, release=True)
+
+
+def _end_before_an_update(state: Convergence) -> None:
+    state.end_in_the_middle(moment=("upsert", 0), how="crash", kind=RESYNC, spec=OTHER)
+
+
+def _slip_past_the_scan(state: Convergence) -> None:
+    state.change_mapping_to(group=False)
+    state.recreate_while_it_is_read(kind=RESYNC, how="slipped")
+
+
+RULES_OFF: dict[str, tuple[Switch, Steps, Words]] = {
     "1 nothing after an incomplete read": (
         _with_evidence(complete=True),
+        lambda state: state.read_incompletely(kind=None, only="roup", read=1, lost=True),
         "not everything could be read|incomplete|is wanted",
     ),
-    "2 an empty source holds": (_with_evidence(sources=1, emptied=lambda _: ()), "not allowed to see|is gone|empty"),
-    "2 an emptied kind holds": (_with_evidence(emptied=lambda _: ()), "is gone|not allowed to see"),
-    "3 only what is ours": (_owned_by_whoever, "is not ours"),
-    "3 no more than the threshold": (_with_evidence(threshold=1.0), "were deleted"),
-    "4 a failed mapping protects": (_with_evidence(is_protected=lambda _: False), "whose mapping failed"),
-    "5 a second look": (_no_second_look, "is wanted"),
-    "6 what is related to stays": (_with_evidence(is_related=lambda _: False), r"still related to|relations\.owner"),
-    "6 nothing goes along": (_cascade, ""),
-    "7 a crash before the answer": (_acknowledged_before_the_answer, ""),
-    "7 a crash before the write": (_settled_before_it_is_written, ""),
-    "7 nothing in vain": (_never_acknowledged, ""),
+    "2 an empty source holds": (
+        _with_evidence(sources=1, emptied=lambda _: ()),
+        lambda state: state.empty_suddenly(kind=RESYNC, emptied="everything"),
+        "not allowed to see|is gone|is wanted|empty",
+    ),
+    "2 an emptied kind holds": (
+        _with_evidence(emptied=lambda _: ()),
+        lambda state: state.empty_suddenly(kind=RESYNC, emptied="component"),
+        "is gone",
+    ),
+    "3 only what is ours": (
+        _owned_by_whoever,
+        lambda state: state.take_over_and_delete(kind=RESYNC, name="c0", spec=SPEC),
+        "is not ours",
+    ),
+    "3 no more than the threshold": (
+        _with_evidence(threshold=1.0),
+        lambda state: state.lose_most(kind=RESYNC, left="c0"),
+        "were deleted",
+    ),
+    "4 a failed mapping protects": (_with_evidence(is_protected=lambda _: False), _break_and_forget, "mapping failed"),
+    "5 a second look": (
+        _no_second_look,
+        _slip_past_the_scan,
+        "is wanted",
+    ),
+    "6 what is related to stays": (
+        _with_evidence(is_related=lambda _: False),
+        lambda state: state.delete_an_owner(kind=RESYNC, name="g0", spec=SPEC),
+        r"still related to|relations\.owner",
+    ),
+    "6 nothing goes along": (_cascade, _require_and_delete, "is not ours"),
+    "7 a crash before the answer": (_acknowledged_before_the_answer, _end_before_an_update, "properties.life"),
+    "7 a crash before the write": (_settled_before_it_is_written, _end_before_an_update, "properties.life"),
+    "7 nothing in vain": (_never_acknowledged, lambda _: None, ""),
 }
-"""Each rule's switch, and the words in which the machine has to notice; any will do where there are none."""
+"""Each rule's switch, the shortest way to where it is needed, and in which words the machine then notices."""
+
+
+def lead(state: Convergence, steps: Steps) -> None:
+    """Lead a machine there, from two catalogs that agree to two that have to agree again."""
+    state.begin(shape=Shape(), components=[SPEC] * 3, groups=2, first=True)
+    steps(state)
+    state.teardown()

@@ -6,7 +6,8 @@ its steps; ``RESILIENCE_SHRINK=1`` has Hypothesis look for the shortest way to i
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -41,23 +42,28 @@ def test_both_sides_agree_after_whatever_happened(behaviour: Behaviour, part: in
     run_sequences(behaviour, count=SEQUENCES // len(PARTS) // len(BEHAVIOURS), beginning=SEED + part)
 
 
-def run_sequences(behaviour: Behaviour | None = None, *, count: int, beginning: int) -> None:
-    """Run so many sequences; the first that goes wrong is run once more, and told."""
+@contextmanager
+def running_machine(behaviour: Behaviour | None = None) -> Iterator[Callable[[], Convergence]]:
+    """Run both stand-ins; what it gives makes machines between them, one after the other."""
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         lives = runner.run(stack.enter_async_context(serve_lives(behaviour)))
         try:
-            run_state_machine_as_test(
-                seed(beginning)(lambda: Convergence(lives, runner.run)),
-                settings=settings(
-                    max_examples=count,
-                    stateful_step_count=STEPS,
-                    deadline=None,
-                    database=None,
-                    print_blob=False,
-                    phases=PHASES,
-                    suppress_health_check=list(HealthCheck),
-                ),
-            )
+            yield lambda: Convergence(lives, runner.run)
         finally:
             runner.run(stack.aclose())
+
+
+def run_sequences(behaviour: Behaviour | None = None, *, count: int, beginning: int) -> None:
+    """Run so many sequences; the first that goes wrong is run once more, and told."""
+    chosen = settings(
+        max_examples=count,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        phases=PHASES,
+        suppress_health_check=list(HealthCheck),
+    )
+    with running_machine(behaviour) as make:
+        run_state_machine_as_test(seed(beginning)(make), settings=chosen)

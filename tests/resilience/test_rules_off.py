@@ -2,14 +2,16 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tests.contract import test_safety_rules as rules
-from tests.resilience.rules_off import RULES_OFF
-from tests.resilience.sizes import SEED, SEQUENCES_WITHOUT_RULE
-from tests.resilience.test_convergence import run_sequences
+from tests.resilience.convergence_machine import Convergence
+from tests.resilience.rules_off import RULES_OFF, lead
+from tests.resilience.sizes import SEED, SEQUENCES_WITHOUT_RULE, SHORT
+from tests.resilience.test_convergence import run_sequences, running_machine
 
 from stageport.mapping import worker, worker_process
 from stageport.mapping.program import SHADOW
@@ -19,14 +21,36 @@ from stageport.model.errors import InterruptedPassError
 WITHOUT_BOUNDS = Limits(cpu_seconds=1e3, slow_seconds=1e6, stall_seconds=1e3)
 
 
-@pytest.mark.timeout(600)
+@pytest.fixture
+def machine() -> Iterator[Convergence]:
+    with running_machine() as made:
+        yield made()
+
+
 @pytest.mark.parametrize("name", RULES_OFF)
-def test_the_machine_notices_that_a_rule_is_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    switch, words = RULES_OFF[name]
+def test_with_all_rules_on_both_sides_come_to_agree_where_each_is_needed(name: str, machine: Convergence) -> None:
+    lead(machine, RULES_OFF[name][1])
+
+
+@pytest.mark.parametrize("name", RULES_OFF)
+def test_the_machine_notices_that_a_rule_is_off(
+    name: str, machine: Convergence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch, steps, words = RULES_OFF[name]
     switch(monkeypatch)
     with pytest.raises(AssertionError, match=rf"^[^\n]*({words})") as caught:
+        lead(machine, steps)
+    print(f"\nwithout {name}: {str(caught.value).splitlines()[0][:200]}")
+
+
+@pytest.mark.skipif(SHORT, reason="chance may take minutes to come to a rule that is off")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", RULES_OFF)
+def test_chance_finds_out_that_a_rule_is_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    RULES_OFF[name][0](monkeypatch)
+    with pytest.raises(AssertionError) as caught:
         run_sequences(count=SEQUENCES_WITHOUT_RULE, beginning=SEED)
-    print(f"\nwithout {name}: {str(caught.value).splitlines()[0]}")
+    print(f"\nwithout {name}: {str(caught.value).splitlines()[0][:200]}")
 
 
 # Rule 8 is kept by processes, which the machine does without
