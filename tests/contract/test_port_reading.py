@@ -176,18 +176,10 @@ async def test_blueprints_are_read_with_the_defaults_that_port_leaves_out() -> N
         "calculationProperties": {"x": {}},
     }
     routes = {"GET /v1/blueprints": as_json({"ok": True, "blueprints": [document]})}
-    async with scripted_port({**routes, BLUEPRINT: as_json({"ok": True, "blueprint": document})}) as port:
-        everything = await port.blueprints.read_blueprints()
-        one = await port.blueprints.read_blueprint("service")
-    assert everything == [one]
-    assert one is not None
+    async with scripted_port(routes) as port:
+        (one,) = await port.blueprints.read_blueprints()
     assert one.relations["system"].many is False
     assert one.read_only == {"x"}
-
-
-async def test_a_blueprint_that_is_not_there() -> None:
-    async with scripted_port({BLUEPRINT: complain(404, "not_found")}) as port:
-        assert await port.blueprints.read_blueprint("service") is None
 
 
 async def test_creating_and_changing_a_blueprint_is_done_as_an_exporter() -> None:

@@ -52,10 +52,6 @@ class CatalogConnection:
         """Ask with GET. ``found`` names further answers that ``read`` deals with (a 404 for one entity)."""
         return await self._ask(self._request("GET", path, None), read, found=found)
 
-    async def post(self, path: str, body: Json, *, read: Callable[[Response], T]) -> T:
-        """Ask with POST, at a route that every supported release has."""
-        return await self._ask(self._request("POST", path, body), read)
-
     async def post_newer(self, path: str, body: Json, *, read: Callable[[Response], T], probe: Probe) -> T:
         """Ask with POST, at a route that older releases lack.
 

@@ -12,15 +12,10 @@ from stageport.port.paths import blueprint_path
 from stageport.port.session import PortSession
 
 
-class _One(msgspec.Struct):
-    blueprint: dict[str, Json]
-
-
 class _All(msgspec.Struct):
     blueprints: list[dict[str, Json]]
 
 
-_ones = msgspec.json.Decoder(_One)
 _alls = msgspec.json.Decoder(_All)
 
 
@@ -48,16 +43,6 @@ class PortBlueprints:
 
     def __init__(self, session: PortSession) -> None:
         self._session = session
-
-    async def read_blueprint(self, identifier: str) -> Blueprint | None:
-        """Return a blueprint, None when there is none."""
-        doing = f"reading blueprint {identifier}"
-        response = await self._session.call("GET", blueprint_path(identifier))
-        if response.status == 404:
-            return None
-        if not response.ok:
-            raise self._session.explain(response, doing=doing)
-        return parse_blueprint(decode_answer(_ones, response, doing=doing).blueprint)
 
     async def read_blueprints(self) -> Sequence[Blueprint]:
         """Return all blueprints."""

@@ -111,10 +111,6 @@ class TargetCatalog(Protocol):
 class BlueprintStore(Protocol):
     """The blueprints at Port."""
 
-    async def read_blueprint(self, identifier: str) -> Blueprint | None:
-        """Return a blueprint, None when there is none."""
-        ...
-
     async def read_blueprints(self) -> Sequence[Blueprint]:
         """Return all blueprints."""
         ...
