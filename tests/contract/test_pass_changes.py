@@ -274,6 +274,18 @@ async def test_entities_that_others_made_are_taken_over_not_doubled_and_not_empt
         assert (await world.sync()).plan.is_empty
 
 
+async def test_one_that_others_made_just_as_wanted_stays_theirs_and_is_kept(kind: PassKind | None) -> None:
+    async with serve_world([component("pay"), component("bill")], kind=kind) as world:
+        world.install(SERVICES, blueprints=[WIDE])
+        name = ref("component", "pay")
+        world.write_as(FOREIGN, "service", {"identifier": name, "title": "pay", "properties": {"type": "service"}})
+        await world.sync()
+        assert world.entity("service", name)["$datasource"] == FOREIGN
+        world.catalog.delete(name)
+        assert (await world.sync(release_deletes=True)).applied.deleted == 0
+        assert world.entity("service", name)["$datasource"] == FOREIGN
+
+
 async def test_null_clears_what_went_away_in_backstage(kind: PassKind | None) -> None:
     async with serve_world([component("pay", title="Pay")], kind=kind) as world:
         config = mapping(resource("Component", "service", title=".metadata.title", properties={"life": ".spec.stage"}))

@@ -11,6 +11,8 @@ from tests.contract.harness import FOREIGN, OURS, TOKEN, Descriptor, described, 
 from tests.resilience.convergence_world import BLIND, Fuse, Lives, Ran
 from tests.resilience.mapping_family import Key, Shape, Wanted, difference, related
 
+from stageport.model.hints import Hint
+from stageport.model.refs import SourceRef
 from stageport.sandbox.faults import Fault, FaultKind
 from stageport.sandbox.port.records import EntityKey
 from stageport.sync.passes import PassKind
@@ -308,6 +310,12 @@ class Convergence(RuleBasedStateMachine):
         self._step()
         self._sync(kind=kind, kinds=frozenset({only}))
 
+    @rule(refs=st.lists(st.sampled_from(REFS), min_size=1, max_size=4, unique=True), mishap=MISHAPS)
+    def sync_as_hinted(self, refs: list[str], mishap: Mishap) -> None:
+        self._step()
+        hints = tuple(Hint(SourceRef(ref), number, 0.0) for number, ref in enumerate(refs, start=1))
+        self._sync(kind=PassKind.HINTED, mishap=mishap, hints=hints)
+
     @precondition(lambda self: self.steps > 2)
     @rule()
     def lose_ledger(self) -> None:
@@ -417,15 +425,18 @@ class Convergence(RuleBasedStateMachine):
         release: bool = False,
         kinds: frozenset[str] = frozenset(),
         page_size: int = 2,
+        hints: tuple[Hint, ...] = (),
     ) -> Ran:
         self._remember()
         wanted, before = self._wanted(), self.lives.world.held()
         token, fuse = self._prepare(mishap)
         ran = self.run(
-            self.lives.sync(kind=kind, kinds=kinds, release=release, fuse=fuse, page_size=page_size, token=token)
+            self.lives.sync(
+                kind=kind, kinds=kinds, release=release, fuse=fuse, page_size=page_size, token=token, hints=hints
+            )
         )
         self.lives.calm()
-        self._expect_safety(ran, wanted, before, released=release, narrowed=bool(kinds))
+        self._expect_safety(ran, wanted, before, released=release, narrowed=bool(kinds or hints))
         outcome = ran.outcome
         if ran.went_through and outcome is not None and outcome.kind is PassKind.VERIFY and not kinds:
             self.past.drifted = self.past.drifted and token == BLIND

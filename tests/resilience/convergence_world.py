@@ -22,6 +22,7 @@ from stageport.mapping.translation.functions import Functions
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import StageportError
 from stageport.model.events import ignore
+from stageport.model.hints import Hint
 from stageport.sandbox.backstage.access import Access
 from stageport.sandbox.port.options import Behaviour, PortOptions, RateLimit
 from stageport.sync.passes import PassKind
@@ -203,13 +204,14 @@ class Lives:
         fuse: Fuse | None = None,
         page_size: int = 2,
         token: str = TOKEN,
+        hints: tuple[Hint, ...] = (),
     ) -> Ran:
         """Run one pass with the ledger as it is."""
         state = self.world.state
         state.journal.clear()
         fuse = fuse or Fuse(None)
         ran = Ran()
-        fuse.task = asyncio.ensure_future(self._pass(kind, kinds, release, fuse, page_size, token))
+        fuse.task = asyncio.ensure_future(self._pass(kind, kinds, release, fuse, page_size, token, hints))
         try:
             ran.outcome = await fuse.task
         except StageportError as error:
@@ -231,10 +233,17 @@ class Lives:
         return ran
 
     async def _pass(
-        self, kind: PassKind | None, kinds: frozenset[str], release: bool, fuse: Fuse, page_size: int, token: str
+        self,
+        kind: PassKind | None,
+        kinds: frozenset[str],
+        release: bool,
+        fuse: Fuse,
+        page_size: int,
+        token: str,
+        hints: tuple[Hint, ...],
     ) -> Outcome:
         opened = await self._surroundings(page_size, token)
-        options = replace(self._options, release_deletes=release, kind=kind, kinds=kinds)
+        options = replace(self._options, release_deletes=release, kind=kind, kinds=kinds, hints=hints)
         around = replace(
             opened,
             source=Fused(opened.source, fuse),
