@@ -191,18 +191,15 @@ def described(name: str) -> dict[str, object]:
 
 async def scrape(*, entities: int, interval: float) -> dict[str, float]:
     """Measure scrapes while the first pass runs; one each 100 ms."""
-    async with scene(entities=entities, interval=interval) as now, aiohttp.ClientSession() as session:
-        taken: list[float] = []
-        while not await now.passes():
-            began = time.monotonic()
-            try:
-                async with session.get(f"{now.url}/metrics") as answer:
-                    await answer.read()
-            except (aiohttp.ClientError, OSError):
-                await asyncio.sleep(0.05)
-                continue
-            taken.append(1000 * (time.monotonic() - began))
-            await asyncio.sleep(0.1)
+    async with scene(entities=entities, interval=interval) as now:
+        scraper = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.scraper", now.url),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        await now.first_pass()
+        told, _ = await scraper.communicate(b"")
+    taken: list[float] = json.loads(told)
     ordered = sorted(taken)
     return {
         "entities": entities,
