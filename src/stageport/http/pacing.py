@@ -1,8 +1,9 @@
 """How many requests may be under way at once, learnt from the answers.
 
 The gate opens a little with every round of quick answers and closes to half when the other side says that it is too
-much (429, 503): additive increase, multiplicative decrease, as TCP does. When a rate limit says that nothing is left
-(``x-ratelimit-remaining: 0``), everybody waits for its reset.
+much (429, 503): additive increase, multiplicative decrease, as TCP does. Where a rate limit says how much is left
+(``x-ratelimit-remaining``), no more than that is under way, and when nothing is, everybody waits for its reset: a limit
+that nobody else draws on is approached and not hit.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from stageport.http.retry import asked_wait, read_reset
 
 TOO_MUCH = frozenset({429, 503})
 LONGEST_PAUSE = 300.0
+SAME_WINDOW = 1.5
+"""Seconds by which two answers may tell the same reset differently: they are rounded, and travel."""
 
 
 class Gate:
@@ -31,10 +34,15 @@ class Gate:
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._resume_at = 0.0
         self._halved_at = float("-inf")
+        self._left = 0
+        self._reset_at = float("-inf")
 
     @property
     def width(self) -> int:
         """How many requests may be under way at the moment."""
+        if self._clock.monotonic() < self._reset_at:
+            # Where nothing is left, one is let in, to wait for the reset and see what there is then.
+            return max(1, min(int(self._width), self._left))
         return int(self._width)
 
     def pause_left(self) -> float:
@@ -57,8 +65,19 @@ class Gate:
             self._shrink(response, began=began, now=now)
         elif response.ok:
             self._grow(now - began)
-        if response.headers.get("x-ratelimit-remaining") == "0":
-            self._pause(read_reset(response.headers, epoch=self._clock.epoch()), now)
+        self._count_down(response, now=now)
+
+    def _count_down(self, response: Response, *, now: float) -> None:
+        left = response.headers.get("x-ratelimit-remaining", "")
+        seconds = read_reset(response.headers, epoch=self._clock.epoch())
+        if not left.isdecimal() or seconds is None:
+            return
+        # Answers overtake each other: within a window the least that was said is true.
+        same = now < self._reset_at and now + seconds < self._reset_at + SAME_WINDOW
+        self._left = min(self._left, int(left)) if same else int(left)
+        self._reset_at = max(self._reset_at, now + seconds)
+        if not self._left:
+            self._pause(self._reset_at - now, now)
 
     def _shrink(self, response: Response, *, began: float, now: float) -> None:
         # Requests that were already under way when the width was halved tell nothing about the new width.

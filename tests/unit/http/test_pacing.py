@@ -98,6 +98,55 @@ def test_something_left_pauses_nobody() -> None:
     assert gate.pause_left() == 0
 
 
+def test_no_more_than_is_left_is_under_way() -> None:
+    clock = FakeClock()
+    gate = Gate(start=8, clock=clock)
+    gate.learn(answer(429, x_ratelimit_remaining="3", x_ratelimit_reset="20"), began=clock.now)
+    gate.learn(answer(x_ratelimit_remaining="5", x_ratelimit_reset="20"), began=clock.now)
+    assert gate.width == 3
+    clock.now += 20
+    assert gate.width == 4
+
+
+def test_the_next_window_has_its_own_count() -> None:
+    clock = FakeClock()
+    gate = Gate(start=8, clock=clock)
+    gate.learn(answer(x_ratelimit_remaining="2", x_ratelimit_reset="3"), began=clock.now)
+    clock.now += 4
+    gate.learn(answer(x_ratelimit_remaining="6", x_ratelimit_reset="20"), began=clock.now)
+    assert gate.width == 6
+
+
+async def test_a_limit_is_approached_and_not_hit() -> None:
+    """Twenty at once against 30 requests in 10 seconds; answers take their time and overtake each other."""
+    clock = FakeClock()
+    gate = Gate(start=20, ceiling=20, clock=clock)
+    window = {"number": 0, "used": 0}
+    refused = 0
+
+    def ask() -> Response:
+        nonlocal refused
+        number, into = divmod(clock.now, 10)
+        if number != window["number"]:
+            window.update(number=number, used=0)
+        window["used"] += 1
+        refused += window["used"] > 30
+        status = 200 if window["used"] <= 30 else 429
+        left = str(max(0, 30 - window["used"]))
+        return answer(status, x_ratelimit_remaining=left, x_ratelimit_reset=str(10 - into))
+
+    async def work(turns: int) -> None:
+        async with gate.slot():
+            clock.now += gate.pause_left()
+            response, began = ask(), clock.now
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            gate.learn(response, began=began)
+
+    await asyncio.gather(*(work(number % 7) for number in range(200)))
+    assert refused == 0
+
+
 async def test_one_that_gives_up_waiting_leaves_no_hole() -> None:
     gate = Gate(start=1, ceiling=1, clock=FakeClock())
     entered = asyncio.Event()
