@@ -17,6 +17,9 @@ FULL = os.environ.get("STAGEPORT_E2E_MODULE") == "full"
 
 PATIENCE = 90.0
 
+SOON = {"minutes": 0, "seconds": 20}
+"""What Backstage had picked for processing when it was killed, or its database went, it processes after this only."""
+
 DESCRIBE = """
 const knex = require('knex')(JSON.parse(process.argv[1]));
 const lists = knex.client.config.client === 'pg'
@@ -83,7 +86,11 @@ class Rig:
         backend = RealBackstage(
             home,
             backend=self.fresh.folder,
-            config={"backend": {"database": self._database()}, **(settings or {})},
+            config={
+                "backend": {"database": self._database()},
+                "catalog": {"processingInterval": SOON},
+                **(settings or {}),
+            },
             config_files=[further],
             environment={"STAGEPORT_WEBHOOK_SECRET": self.fresh.secret},
         )
