@@ -80,6 +80,8 @@ def test_nothing_is_lost_and_nothing_overtakes_whoever_is_away(rig: Rig) -> None
     backend.apply_delta(added=[component(name, "two") for name in names(5)])
     backend.kill()
     backend.start()
+    # Processing a change shows that it is up: a Backstage whose database goes while it starts processes nothing after.
+    backend.apply_delta(added=[component("e2e-33", "two")])
     if rig.postgres is not None:
         rig.postgres.restart()
         until(lambda: backend.request("GET", "/api/catalog/entities/by-query?limit=0").status == 200, what="Backstage")
