@@ -149,14 +149,28 @@ async def _conduct(
         )
         if not findings.failures and not scope.kinds:
             add_up_deletes(ledger, len(plan.deletes), narrowed=findings.narrowed)
+        torn = _tears_relations(ledger, plan)
         await eraser.erase(plan)
     finally:
         await writer.stop()
-    if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds:
+    if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds and not torn:
         # In this order: after a crash in between, the next pass is a verify again.
         ledger.write_fact(VERIFIED_AT, now)
         ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
     return Conducted(plan, writer.applied, findings.examples, frozenset(findings.unsure))
+
+
+def _tears_relations(ledger: Ledger, plan: Plan) -> bool:
+    """Say whether wanted target entities relate to what is about to go; then the next pass has to be a verify.
+
+    Where rule 6 does not keep such (related entities are neither created nor deleted along), Port drops those
+    relations, and the ledger would go on believing in them when what they lead to comes back.
+    """
+    keys = [change.key for change in plan.deletes]
+    torn = bool(keys) and bool(ledger.related_among(keys))
+    if torn:
+        ledger.write_fact(VERIFIED_MAPPING, "")
+    return torn
 
 
 async def preview(around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope) -> Plan:
