@@ -27,7 +27,7 @@ SENT_AT_ONCE = 5 * UPSERT_BATCH
 REQUESTS_AT_ONCE = 16
 TRIES_OF_REFUSED = 3
 REPORTED = 1_000
-STOP_SECONDS = 3.0
+STOP_SECONDS = 1.5
 """How long a pass that ends early waits for what is under way. An orchestrator gives a process 10 s or 30 s to end."""
 
 FINAL_CODES = frozenset(
