@@ -100,17 +100,14 @@ class WorkerProcess:
                 "translate": limits.translate,
             }
         )
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-I", "-S", "-B", worker.__file__, options),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env=ENVIRONMENT,
-            cwd=os.sep,
-            close_fds=True,
-        )
-        started = cls(process, limits)
+        starting = asyncio.ensure_future(_spawn(options))
+        try:
+            started = cls(await asyncio.shield(starting), limits)
+        except asyncio.CancelledError:
+            # asyncio leaves a process running whose start is cancelled twice. This one is ended as soon as it is there.
+            starting.add_done_callback(_kill)
+            await asyncio.wait([starting])
+            raise
         try:
             answer = await started.read(seconds=START_SECONDS)
         except BaseException as error:
@@ -178,6 +175,24 @@ class WorkerProcess:
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
             raise WorkerDiedError(_cause(await self._process.wait(), self._limits)) from None
+
+
+async def _spawn(options: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-I", "-S", "-B", worker.__file__, options),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env=ENVIRONMENT,
+        cwd=os.sep,
+        close_fds=True,
+    )
+
+
+def _kill(starting: asyncio.Future[Process]) -> None:
+    if not starting.cancelled() and starting.exception() is None and starting.result().returncode is None:
+        starting.result().kill()
 
 
 def _import_paths() -> list[str]:

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import sys
+import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from stageport.mapping.batches import UnnamedSourceError, map_batches, read_sour
 from stageport.mapping.chunks import Chunk, ChunkQueue, split_page
 from stageport.mapping.document import MappingDocument, parse_mapping
 from stageport.mapping.loading import load_mapping
+from stageport.mapping.worker_process import WorkerProcess
 from stageport.mapping.workers import Limits, WorkerPool
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.events import Noticed
@@ -77,6 +81,35 @@ async def test_a_closed_pool_maps_no_more() -> None:
     assert pool.worker_pids == []
     with pytest.raises(RuntimeError, match="not running"):
         await pool.map_page("component", [make_source()])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are counted in /proc")
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 20])
+@pytest.mark.parametrize("again", [None, 1, 3])
+async def test_a_start_that_is_cancelled_leaves_no_process(
+    turns: int, again: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    asyncio.get_running_loop().set_debug(True)
+    starting = asyncio.create_task(WorkerProcess.start(Limits()))
+    await take_turns(turns)
+    starting.cancel()
+    if again is not None:
+        await take_turns(again)
+        starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    while children():  # as long as the test may take
+        await asyncio.sleep(0.01)
+    assert "running child process" not in caplog.text, "asyncio gave it up"
+
+
+async def take_turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
 
 
 async def test_closing_abandons_what_is_being_mapped() -> None:
