@@ -63,10 +63,13 @@ class World:
 
     # What is done in it
 
-    async def sync(self, *, release_deletes: bool = False, **changed: object) -> Outcome:
+    async def sync(
+        self, *, release_deletes: bool = False, kinds: frozenset[str] = frozenset(), **changed: object
+    ) -> Outcome:
         """Run one pass, of the kind the world is for where its ledger allows; ``changed`` settings are for it alone."""
         settings = self.settings.model_copy(update=changed)
-        options = replace(pass_options(settings, release_deletes=release_deletes), kind=self.kind, again=self.again)
+        options = pass_options(settings, release_deletes=release_deletes)
+        options = replace(options, kind=self.kind, again=self.again, kinds=kinds)
         async with open_surroundings(settings, self.heard.append, policy=HURRIED) as around:
             outcome = await run_pass(self._with_workers(around), options)
         assert self.state.journal.crashes == []

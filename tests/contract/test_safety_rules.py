@@ -267,6 +267,50 @@ async def test_rule_2_a_kind_that_lost_everything_holds_all_deletes(identifier: 
         assert len(world.present()) == len(before) - 3
 
 
+@pytest.mark.parametrize("identifier", [".metadata.identifier", ".metadata.name"])
+async def test_rule_2_a_kind_that_lost_everything_holds_in_a_blueprint_that_it_shares(
+    identifier: str, kind: PassKind | None
+) -> None:
+    config = mapping(
+        resource("Component", "service", identifier=identifier), resource("Group", "service", identifier=identifier)
+    )
+    async with serve_world(sources(), kind=kind) as world:
+        await settle(world, config)
+        before = world.present()
+        for gone in [ref("group", "team-a"), ref("group", "idle")]:
+            world.catalog.delete(gone)
+        outcome = await world.sync()
+        assert (outcome.exit, set(holds(outcome).values())) == (Exit.HELD, {Hold.EMPTY_KIND})
+        assert world.present() == before
+
+
+async def test_rule_2_who_remembers_where_a_target_entity_came_from_holds_no_other_kinds_deletes() -> None:
+    config = mapping(
+        resource("Component", "service", identifier=".metadata.name"),
+        resource("Domain", "service", identifier=".metadata.name"),
+    )
+    async with serve_world(sources(), kind=PassKind.RESYNC) as world:
+        await settle(world, config)
+        world.catalog.delete(ref("component", "c4"))
+        assert (await world.sync()).applied.deleted == 1
+
+
+async def test_rule_2_a_pass_over_one_kind_deletes_nothing_of_another_that_lost_everything(
+    kind: PassKind | None,
+) -> None:
+    """Without a ledger, nobody but a pass that looks at both kinds can tell that the other one lost everything."""
+    async with serve_world(sources(), kind=kind) as world:
+        await settle(world)
+        before = world.present()
+        for gone in [ref("group", "team-a"), ref("group", "idle"), ref("component", "c4")]:
+            world.catalog.delete(gone)
+        outcome = await world.sync(kinds=frozenset({"component"}))
+        assert outcome.applied.deleted == 1
+        assert world.present() == before - {service("c4")}
+        assert (await world.sync()).exit is Exit.HELD
+        assert world.present() == before - {service("c4")}
+
+
 async def test_rule_2_a_misspelt_kind_deletes_nothing() -> None:
     async with serve_world(sources()) as world:
         await settle(world)

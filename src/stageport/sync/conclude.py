@@ -5,9 +5,10 @@ entities are asked for once more, by ref where the ledger knows them, else by wh
 inventory of the kinds.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 
+from stageport.mapping.document import MappingDocument
 from stageport.mapping.static import (
     Read,
     blueprints_of,
@@ -35,8 +36,9 @@ class Conclusion:
 
     ``number`` is the pass; ``owned`` tells whether Port's list of what is ours was taken in it (resync and verify),
     ``known`` how many target entities the ledger knew before the pass wrote any. A ``narrowed`` pass looked at a few
-    source entities only: nothing else is stale for it. ``gone`` are source entities, by their name in the ledger, that
-    the pass did not see.
+    source entities only: nothing else is stale for it. ``kinds`` (lower case), where there are any, are those that the
+    pass looked at, and only what came from them is stale for it. ``gone`` are source entities, by their name in the
+    ledger, that the pass did not see.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Conclusion:
         owned: bool,
         known: int,
         narrowed: bool = False,
+        kinds: frozenset[str] = frozenset(),
     ) -> None:
         self._around = around
         self._ground = ground
@@ -61,6 +64,7 @@ class Conclusion:
         self._owned = owned
         self._known = known
         self._narrowed = narrowed
+        self._came_from_kinds = from_kinds(ground.document, kinds)
         self._names = LedgerNames(reads_of(ground.document))
 
     async def judge(self, gone: Sequence[SourceRef], *, release_deletes: bool) -> Verdict:
@@ -157,7 +161,8 @@ class Conclusion:
         What the mapping only ever finds by search, others created: to have written to it is no licence to delete it.
         """
         ledger, number = self._ledger, self._number
-        stale = dict.fromkeys(ledger.unwanted_owned(number=number) if self._owned else self._unwanted())
+        unwanted = ledger.unwanted_owned(number=number) if self._owned else self._unwanted()
+        stale = dict.fromkeys(filter(self._came_from_kinds, unwanted))
         exclusive = self._exclusive(lost)
         stale |= dict.fromkeys(ledger.owned_among(exclusive, number=number) if self._owned else exclusive)
         blocked = {change.key for change in self._findings.blocked}
@@ -219,11 +224,16 @@ class Conclusion:
             sources=self._findings.sources,
             threshold=document.deletion_threshold,
             complete=not self._findings.failures,
-            emptied=emptied_by(self._ground, self._findings.read_by_kind),
+            emptied=emptied_by(document, self._findings.read_by_kind, self._origins(stale)),
             is_protected=protected,
             is_related=related.__contains__,
             released=release_deletes,
         )
+
+    def _origins(self, keys: Sequence[TargetKey]) -> dict[TargetKey, set[str]]:
+        """Name the kinds that target entities come from, as far as the ledger knows."""
+        wanters = self._ledger.wanters_of(keys)
+        return {key: {want.ref.partition(":")[0] for want in wants} for key, wants in wanters.items()}
 
     def _related(self, stale: Sequence[TargetKey], lost: Sequence[SourceRef]) -> set[TargetKey]:
         """Name those stale target entities to which one that stays relates."""
@@ -280,17 +290,39 @@ def _names_source(key: TargetKey) -> bool:
         return False
 
 
-def emptied_by(ground: Ground, counts: dict[str, int]) -> Callable[[TargetKey], list[str]]:
-    """Return what names the kinds that a key may come from and of which Backstage shows nothing."""
-    names = {kind: blueprints_of(ground.document, kind) or frozenset() for kind in counts}
-    alone = {
-        kind: names[kind].difference(*(names[other] for other in counts if other != kind))
-        for kind in counts
-        if counts[kind] == 0
-    }
+def from_kinds(document: MappingDocument, kinds: frozenset[str]) -> Callable[[TargetKey], bool]:
+    """Return a test that tells whether a target entity of unknown origin can only have come from these kinds.
+
+    Without kinds, all are meant. Where another kind may write to the same blueprint, only a pass that looks at both
+    can tell that nobody wants it.
+    """
+    if not kinds:
+        return lambda _: True
+    mapped = {resource.kind.lower() for resource in document.resources}
+    inside = [blueprints_of(document, kind) for kind in mapped & kinds]
+    outside = [blueprints_of(document, kind) for kind in mapped - kinds]
+
+    def may_come(key: TargetKey, written: Sequence[frozenset[str] | None]) -> bool:
+        return any(names is None or key.blueprint in names for names in written)
+
+    return lambda key: may_come(key, inside) and not may_come(key, outside)
+
+
+def emptied_by(
+    document: MappingDocument, counts: Mapping[str, int], origins: Mapping[TargetKey, Collection[str]]
+) -> Callable[[TargetKey], list[str]]:
+    """Return what names the kinds that a key may come from and of which Backstage shows nothing (rule 2).
+
+    ``counts`` are the source entities seen of each kind, ``origins`` the kinds that a key is known to come from. Of
+    others, the identifier may tell; else it is any kind that may write to the blueprint.
+    """
+    writes = {kind: blueprints_of(document, kind) for kind, count in counts.items() if count == 0}
 
     def emptied(key: TargetKey) -> list[str]:
-        named, _, _ = key.identifier.lower().partition(":")
-        return [kind for kind, blueprints in alone.items() if kind == named or key.blueprint in blueprints]
+        named = key.identifier.lower().partition(":")[0]
+        known = origins.get(key) or ({named} if named in counts else ())
+        if known:
+            return [kind for kind in writes if kind in known]
+        return [kind for kind, names in writes.items() if names is None or key.blueprint in names]
 
     return emptied

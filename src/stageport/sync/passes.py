@@ -242,6 +242,7 @@ class _Pass:
                 owned=owned,
                 known=known,
                 narrowed=self._findings.narrowed,
+                kinds=self._scope.kinds,
             )
             verdict = await conclusion.judge(gone, release_deletes=self._scope.release_deletes)
             if before_end is not None:
