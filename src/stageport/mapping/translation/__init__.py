@@ -6,5 +6,5 @@ worlds; ``functions`` compiles and keeps.
 
 The rule that makes this exact: a function answers only where its answer is proven to be libjq's. Everything else is
 an exception, of whatever kind, and whoever calls a function takes libjq's answer then. Errors are such exceptions too,
-so every message that people see is libjq's own. docs/adr/0008-translated-expressions.md has the whole story.
+so every message that people see is libjq's own. docs/adr/0004-translated-expressions.md has the whole story.
 """
