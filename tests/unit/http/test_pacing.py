@@ -117,6 +117,15 @@ def test_the_next_window_has_its_own_count() -> None:
     assert gate.width == 6
 
 
+def test_a_reset_told_in_whole_seconds_is_waited_for_no_longer_than_it_takes() -> None:
+    clock = FakeClock()
+    gate = Gate(clock=clock)
+    for left, seconds in [(2, 3), (1, 2), (0, 2)]:  # 2.1, 2.0 and 1.5 seconds before the reset
+        gate.learn(answer(x_ratelimit_remaining=str(left), x_ratelimit_reset=str(seconds)), began=clock.now)
+        clock.now += {2: 0.1, 1: 0.5, 0: 0.0}[left]
+    assert gate.pause_left() == pytest.approx(1.5)
+
+
 async def test_a_limit_is_approached_and_not_hit() -> None:
     """Twenty at once against 30 requests in 10 seconds; answers take their time and overtake each other."""
     clock = FakeClock()
