@@ -634,6 +634,20 @@ async def test_rule_6_what_others_relate_to_is_kept_until_nobody_does(kind: Pass
         assert team("team-a") not in world.present()
 
 
+async def test_rule_6_a_pass_over_one_kind_keeps_what_others_may_relate_to_where_nobody_remembers() -> None:
+    """Without a ledger, a pass that looks at groups alone does not know which components relate to them."""
+    owned = component("c0")
+    owned["spec"]["owner"] = "idle"
+    async with serve_world([owned, group("team-a"), group("idle")]) as world:
+        await settle(world)
+        before = world.present()
+        world.catalog.delete(ref("group", "idle"))
+        outcome = await world.sync(kinds=frozenset({"group"}))
+        assert outcome.applied.deleted == 0
+        assert holds(outcome) == {team("idle"): Hold.STILL_RELATED}
+        assert world.present() == before
+
+
 @pytest.mark.parametrize(("dependents", "kept"), [(True, True), (False, False)])
 async def test_rule_6_without_creation_it_is_kept_only_where_its_dependents_would_go_with_it(
     dependents: bool, kept: bool, kind: PassKind | None

@@ -72,7 +72,7 @@ class Gate:
         seconds = read_reset(response.headers, epoch=self._clock.epoch())
         if not left.isdecimal() or seconds is None:
             return
-        # Answers overtake each other, and whole seconds are rounded up: within a window the least that was said is true.
+        # Answers overtake each other, and whole seconds are rounded up: the least that was said of a window is true.
         # Where they are rounded down, one request comes too soon and is told to wait a little longer.
         same = now < self._reset_at and now + seconds < self._reset_at + SAME_WINDOW
         self._left = min(self._left, int(left)) if same else int(left)

@@ -37,8 +37,8 @@ class Conclusion:
     ``number`` is the pass; ``owned`` tells whether Port's list of what is ours was taken in it (resync and verify),
     ``known`` how many target entities the ledger knew before the pass wrote any. A ``narrowed`` pass looked at a few
     source entities only: nothing else is stale for it. ``kinds`` (lower case), where there are any, are those that the
-    pass looked at, and only what came from them is stale for it. ``gone`` are source entities, by their name in the
-    ledger, that the pass did not see.
+    pass looked at, and only what came from them is stale for it; ``remembers`` tells whether the ledger knows what all
+    others want. ``gone`` are source entities, by their name in the ledger, that the pass did not see.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Conclusion:
         known: int,
         narrowed: bool = False,
         kinds: frozenset[str] = frozenset(),
+        remembers: bool = True,
     ) -> None:
         self._around = around
         self._ground = ground
@@ -65,6 +66,7 @@ class Conclusion:
         self._known = known
         self._narrowed = narrowed
         self._came_from_kinds = from_kinds(ground.document, kinds)
+        self._unseen_relate_to = frozenset[str]() if remembers else related_by_others(ground, kinds)
         self._names = LedgerNames(reads_of(ground.document))
 
     async def judge(self, gone: Sequence[SourceRef], *, release_deletes: bool) -> Verdict:
@@ -226,7 +228,7 @@ class Conclusion:
             complete=not self._findings.failures,
             emptied=emptied_by(document, self._findings.read_by_kind, self._origins(stale)),
             is_protected=protected,
-            is_related=related.__contains__,
+            is_related=lambda key: key in related or (keeps_related and key.blueprint in self._unseen_relate_to),
             released=release_deletes,
         )
 
@@ -306,6 +308,20 @@ def from_kinds(document: MappingDocument, kinds: frozenset[str]) -> Callable[[Ta
         return any(names is None or key.blueprint in names for names in written)
 
     return lambda key: may_come(key, inside) and not may_come(key, outside)
+
+
+def related_by_others(ground: Ground, kinds: frozenset[str]) -> frozenset[str]:
+    """Return the blueprints that what comes from other kinds than these may relate to; nothing where all are meant.
+
+    Who remembers nothing of the others, and does not look at them, cannot tell whether they do (rule 6).
+    """
+    if not kinds:
+        return frozenset()
+    others = {resource.kind.lower() for resource in ground.document.resources} - kinds
+    written = [blueprints_of(ground.document, kind) for kind in others]
+    names = ground.blueprints.keys() if None in written else frozenset[str]().union(*filter(None, written))
+    found = (ground.blueprints[name] for name in names if name in ground.blueprints)
+    return frozenset(relation.target for blueprint in found for relation in blueprint.relations.values())
 
 
 def emptied_by(

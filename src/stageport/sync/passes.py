@@ -243,6 +243,7 @@ class _Pass:
                 known=known,
                 narrowed=self._findings.narrowed,
                 kinds=self._scope.kinds,
+                remembers=self._ledger.read_fact(VERIFIED_MAPPING) == mapping_fingerprint(self._ground.document).hex(),
             )
             verdict = await conclusion.judge(gone, release_deletes=self._scope.release_deletes)
             if before_end is not None:
