@@ -85,14 +85,14 @@ def _tokens(expression: str) -> Iterator[Token]:
 
 def _string_end(expression: str, start: int) -> int | None:
     """Return where a string ends, whatever is interpolated in it; None when it never does."""
-    return _end_of(expression, start + 1, opened='"')
+    return end_of(expression, start + 1, opened='"')
 
 
 def _interpolation_end(expression: str, start: int) -> int:
-    return _end_of(expression, start, opened="(") or len(expression)
+    return end_of(expression, start, opened="(") or len(expression)
 
 
-def _end_of(expression: str, at: int, *, opened: str) -> int | None:
+def end_of(expression: str, at: int, *, opened: str) -> int | None:
     """Return where the string or the bracket ends that was opened before a place, None when it never does.
 
     Strings hold expressions, which hold strings; a stack is kept instead of calls, for nobody bounds the depth.

@@ -2,6 +2,7 @@
 
 import json
 
+from stageport.mapping.jq_tokens import end_of
 from stageport.mapping.translation.syntax import Constant, Untranslated
 
 
@@ -18,20 +19,7 @@ def read_literal(text: str) -> Constant:
 
 def end_of_interpolation(text: str, start: int) -> int:
     """Return where the bracket ends that was opened before a place of a string."""
-    stack = ["("]
-    at = start
-    while stack and at < len(text):
-        character, in_string = text[at], stack[-1] == '"'
-        if in_string and character == "\\":
-            if text.startswith("\\(", at):
-                stack.append("(")
-            at += 2
-            continue
-        if character == ('"' if in_string else ")"):
-            stack.pop()
-        elif not in_string and character in '"(':
-            stack.append(character)
-        at += 1
-    if stack:
+    end = end_of(text, start, opened="(")
+    if end is None:
         raise Untranslated
-    return at
+    return end
