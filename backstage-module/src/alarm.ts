@@ -8,8 +8,8 @@ export class Alarm {
     this.wake?.();
   }
 
-  /** Sleep for so long, or until it rings. */
-  async sleep(milliseconds: number): Promise<void> {
+  /** Sleep for so long, or until it rings, or until something else has come about. */
+  async sleep(milliseconds: number, orUntil?: Promise<void>): Promise<void> {
     if (!this.rung) {
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, milliseconds);
@@ -17,6 +17,7 @@ export class Alarm {
           clearTimeout(timer);
           resolve();
         };
+        void orUntil?.then(this.wake);
       });
     }
     this.wake = undefined;

@@ -1,7 +1,7 @@
 import type { LoggerService } from '@backstage/backend-plugin-api';
-import { Alarm } from './alarm';
 import type { Outbox } from './outbox/outbox';
 import { reasonOf } from './reason';
+import { Repeated } from './repeated';
 
 const AGAIN_MS = 30_000;
 
@@ -11,37 +11,24 @@ const AGAIN_MS = 30_000;
  * It looks again as long as it runs: while a deployment rolls, a replica with the configuration from before may put
  * them back.
  */
-export class Removal {
-  private readonly ending = new Alarm();
-  private running: Promise<void> | undefined;
-  private isEnding = false;
+export class Removal extends Repeated {
   private wasTold = false;
 
   constructor(
     private readonly outbox: Outbox,
     private readonly logger: LoggerService,
     private readonly againMs = AGAIN_MS,
-  ) {}
-
-  start(): void {
-    this.running ??= this.run();
+  ) {
+    super();
   }
 
-  async stop(): Promise<void> {
-    this.isEnding = true;
-    this.ending.ring();
-    await this.running;
-  }
-
-  private async run(): Promise<void> {
-    while (!this.isEnding) {
-      try {
-        this.tell(await this.outbox.uninstall());
-      } catch (error) {
-        this.logger.warn(`Stageport's table and triggers could not be removed yet: ${reasonOf(error)}`);
-      }
-      await this.ending.sleep(this.againMs);
+  protected async turn(): Promise<number> {
+    try {
+      this.tell(await this.outbox.uninstall());
+    } catch (error) {
+      this.logger.warn(`Stageport's table and triggers could not be removed yet: ${reasonOf(error)}`);
     }
+    return this.againMs;
   }
 
   private tell(foundAny: boolean): void {

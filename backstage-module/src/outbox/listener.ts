@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggerService } from '@backstage/backend-plugin-api';
 import type { Knex } from 'knex';
-import { Alarm } from '../alarm';
 import { reasonOf } from '../reason';
+import { Repeated } from '../repeated';
 import { CHANNEL } from './postgresTriggers';
 
 /** What is used of a connection of the `pg` driver. */
@@ -24,11 +24,8 @@ interface RawConnections {
  * A pooler may take LISTEN and never deliver, and a firewall may forget a quiet connection. So once a minute a probe
  * is sent through the pool; only while probes come back is the listener `live`, and polling can be slow.
  */
-export class Listener {
+export class Listener extends Repeated {
   live = false;
-  private readonly ending = new Alarm();
-  private running: Promise<void> | undefined;
-  private isEnding = false;
   private wasTold = false;
 
   constructor(
@@ -40,29 +37,19 @@ export class Listener {
       patienceMs?: number;
       pollMs: number;
     },
-  ) {}
-
-  start(): void {
-    this.running ??= this.run();
+  ) {
+    super();
   }
 
-  async stop(): Promise<void> {
-    this.isEnding = true;
-    this.ending.ring();
-    await this.running;
-  }
-
-  private async run(): Promise<void> {
-    while (!this.isEnding) {
-      try {
-        await this.listen();
-      } catch (error) {
-        this.tell(reasonOf(error));
-      }
-      this.live = false;
-      this.options.onNews(); // whoever sleeps long because of us looks again
-      await this.ending.sleep(this.options.patienceMs ?? 2_000);
+  protected async turn(): Promise<number> {
+    try {
+      await this.listen();
+    } catch (error) {
+      this.tell(reasonOf(error));
     }
+    this.live = false;
+    this.options.onNews(); // whoever sleeps long because of us looks again
+    return this.options.patienceMs ?? 2_000;
   }
 
   /** Listen until the connection ends or a probe does not come back. */
@@ -77,7 +64,7 @@ export class Listener {
           throw new Error('notifications do not arrive; a pooler may be in between');
         }
         this.noteLive();
-        await Promise.race([line.ended, this.ending.sleep(this.options.probeMs ?? 60_000)]);
+        await this.sleep(this.options.probeMs ?? 60_000, line.ended);
       }
     } finally {
       await client.destroyRawConnection(connection).catch(() => undefined);
