@@ -154,7 +154,7 @@ describe.each(KINDS)('delivery from %s', kind => {
     await start();
     await rows.create('component:default/a');
     await until(() => receiver.changes.length === 1);
-    expect((await outbox.waiting()).count).toBe(1);
+    await until(async () => (await outbox.waiting()).count === 1);
     receiver.answer = () => ({ status: 202 });
     await until(nothingWaits);
   });

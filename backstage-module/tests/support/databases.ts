@@ -4,6 +4,7 @@ import knexFactory, { type Knex } from 'knex';
 import { type Outbox } from '../../src/outbox/outbox';
 import { PostgresOutbox } from '../../src/outbox/postgres';
 import { SqliteOutbox } from '../../src/outbox/sqlite';
+import { until } from './until';
 
 export type Kind = 'SQLite' | 'PostgreSQL';
 export const KINDS: Kind[] = ['SQLite', 'PostgreSQL'];
@@ -15,8 +16,15 @@ export const MIGRATIONS = join(
 const opened: Knex[] = [];
 
 afterEach(async () => {
-  await Promise.all(opened.splice(0).map(knex => knex.destroy()));
+  await Promise.all(opened.splice(0).map(close));
 });
+
+/** Close it when nothing is under way: a backend that was stopped may still stitch, and wait a minute on a closed pool. */
+async function close(knex: Knex): Promise<void> {
+  const { pool } = knex.client as { pool: { numUsed(): number; numPendingAcquires(): number } };
+  await until(() => pool.numUsed() === 0 && pool.numPendingAcquires() === 0);
+  await knex.destroy();
+}
 
 export function postgresConnection(database = 'postgres') {
   return { host: '127.0.0.1', port: Number(process.env.STAGEPORT_TEST_POSTGRES_PORT), user: 'postgres', database };
