@@ -54,8 +54,9 @@ $(E2E)/node_modules/.installed: $(E2E)/package.json $(E2E)/package-lock.json $(E
 		npm rebuild better-sqlite3 --loglevel=error
 	@touch $@
 
+# Its tests wait for Backstage more than they compute: three files at a time keep two cores busy, and no busier.
 e2e: $(VENV)/.dev $(E2E)/node_modules/.installed ## Run the end-to-end tests against a real Backstage (needs node; installs it once)
-	$(BIN)/python -m pytest tests/e2e -q --timeout 300
+	$(BIN)/python -m pytest tests/e2e -n 3 --dist loadfile -q --timeout 300
 
 # The Backstage module. Install scripts stay off: SQLite comes from the Backstage above where that has the same version,
 # and what PostgreSQL's package would do is one script of its own.

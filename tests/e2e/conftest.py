@@ -1,9 +1,10 @@
 """Fixtures: a real Backstage for the whole run, emptied for each test that asks for it.
 
-When a test fails, what the backend logged while it ran is shown with it.
+Files may run side by side: each worker has a Backstage of its own, and whatever else lasts for the run. When a test
+fails, what the backend logged while it ran is shown with it; what tests measured is shown at the end.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,19 @@ REAL_CATALOGS = Path(__file__).parents[2] / ".." / "shared" / "real-catalogs"
 
 _running = pytest.StashKey[RealBackstage]()
 _log_start = pytest.StashKey[int]()
+_FIGURES = "figures"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Takes what a test measured, to be shown at the end of the run, from whichever worker."""
+    return lambda text: record_property(_FIGURES, text)
 
 
 @pytest.fixture(scope="session")
@@ -122,3 +130,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if backstage is not None and report.failed:
         report.sections.append(("Backstage log", backstage.log_since(item.stash[_log_start])[-20_000:]))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    figures = [
+        text
+        for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+        for name, text in report.user_properties
+        if name == _FIGURES
+    ]
+    if figures:
+        terminalreporter.section("what was measured")
+        terminalreporter.write("\n".join([*figures, ""]))

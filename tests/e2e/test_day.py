@@ -119,7 +119,7 @@ def memory(number: int) -> int:
 
 
 @pytest.mark.timeout(DAY * 2 + 240)
-def test_a_day(backstage: RealBackstage, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_day(backstage: RealBackstage, tmp_path: Path, tell: Callable[[str], None]) -> None:
     backstage.apply(first_of_each_ref(sample_descriptors()))
     number = free_port()
     environment = {
@@ -165,12 +165,10 @@ def test_a_day(backstage: RealBackstage, tmp_path: Path, capsys: pytest.CaptureF
     told = [json.loads(line) for line in lines if line.startswith("{")]
     loud = [one for one in told if one["level"] in ("warning", "error", "critical")]
     unexplained = [one for one in loud if not EXPLAINED.search(json.dumps(one))]
-    with capsys.disabled():
-        print(
-            f"\na day of {DAY:.0f} s: {day.made} entities made, {len(runs)} passes noted, {len(told)} log lines, "
-            f"{len(loud)} of them warnings, "
-            f"memory {early / 1024:.1f} to {late / 1024:.1f} MB, last state {state}"
-        )
+    tell(
+        f"a day of {DAY:.0f} s: {day.made} entities made, {len(runs)} passes noted, {len(told)} log lines, "
+        f"{len(loud)} of them warnings, memory {early / 1024:.1f} to {late / 1024:.1f} MB, last state {state}"
+    )
     assert len(told) > len(runs), "the log has a line for every pass, and more"
     assert unexplained == []
     assert "Traceback" not in "".join(lines)

@@ -1,13 +1,13 @@
 """The official mapping and ours over the same real Backstage: both run through, and nothing disappears in silence.
 
 The official mapping and its blueprints are third-party data beside this checkout, read from there; the test is
-skipped where they are absent. It prints the table that compares the two.
+skipped where they are absent. It tells the table that compares the two.
 """
 
 import copy
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def test_both_mappings_run_through_and_every_entity_is_written_or_named(
     entities: list[Entity],
     leniency: Leniency,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     results = {}
     for name in ("official", "ours"):
@@ -108,8 +108,7 @@ def test_both_mappings_run_through_and_every_entity_is_written_or_named(
             results[name]["written again by a second sync"] = sum(
                 again.json["counts"][operation] for operation in ("create", "update", "delete")
             )
-    with capsys.disabled():
-        print_table(results, leniency)
+    tell(table(results, leniency))
     assert results["ours"]["refused by Port, and named"] == 0
     assert results["ours"]["written"] >= results["official"]["written"]
     assert results["ours"]["ghosts that Backstage never spoke of"] == 0
@@ -117,9 +116,11 @@ def test_both_mappings_run_through_and_every_entity_is_written_or_named(
     assert results["ours"]["relations held"] > results["official"]["relations held"]
 
 
-def print_table(results: dict[str, dict[str, Any]], leniency: Leniency) -> None:
+def table(results: dict[str, dict[str, Any]], leniency: Leniency) -> str:
     rows = list(dict.fromkeys(row for columns in results.values() for row in columns))
-    print(f"\n{'Port is lenient about a string for many' if leniency.string_for_many else 'Port is strict'}")
-    print(f"{'':52}{'official':>10}{'ours':>10}")
-    for row in rows:
-        print(f"{row:52}{results['official'].get(row, 0):>10}{results['ours'].get(row, 0):>10}")
+    lines = [
+        f"Port is {'lenient about a string for many' if leniency.string_for_many else 'strict'}",
+        f"{'':52}{'official':>10}{'ours':>10}",
+        *(f"{row:52}{results['official'].get(row, 0):>10}{results['ours'].get(row, 0):>10}" for row in rows),
+    ]
+    return "\n".join(lines)

@@ -190,21 +190,17 @@ def follow(way: Way, name: str, number: int) -> list[str]:
     return lines
 
 
-def test_port_knows_a_moment_after_backstage_shows(rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_knows_a_moment_after_backstage_shows(rig: Rig, tell: Callable[[str], None]) -> None:
     with by_webhook(rig) as way:
         lines = follow(way, rig.database, CHANGES)
-    with capsys.disabled():
-        print("\n" + "\n".join(lines))
+    tell("\n".join(lines))
 
 
 @pytest.mark.parametrize("rig", ["sqlite", "postgres"] if FULL else ["postgres"], indirect=True)
-def test_port_knows_by_the_event_bus_too(
-    rig: Rig, fresh_with_bus: FreshBackend, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_port_knows_by_the_event_bus_too(rig: Rig, fresh_with_bus: FreshBackend, tell: Callable[[str], None]) -> None:
     with by_event_bus(rig, fresh_with_bus) as way:
         lines = follow(way, f"{rig.database}, event bus", CHANGES)
-    with capsys.disabled():
-        print("\n" + "\n".join(lines))
+    tell("\n".join(lines))
 
 
 @pytest.mark.parametrize("rig", ["sqlite", "postgres"] if FULL else ["postgres"], indirect=True)

@@ -62,7 +62,7 @@ def equal_catalogs(backstage: RealBackstage, stageport: Stageport) -> list[str]:
 
 
 def test_a_service_follows_changes_sits_out_faults_and_ends_in_good_order(
-    backstage: RealBackstage, stageport: Stageport, capsys: pytest.CaptureFixture[str]
+    backstage: RealBackstage, stageport: Stageport, tell: Callable[[str], None]
 ) -> None:
     number = free_port()
     environment = {
@@ -109,9 +109,7 @@ def test_a_service_follows_changes_sits_out_faults_and_ends_in_good_order(
         log = service.stderr.read()
     assert "Traceback" not in log
     assert backstage.token not in log
-    with capsys.disabled():
-        middle, worst = statistics.median(delays), max(delays)
-        words = f"median {middle:.2f} s, most {worst:.2f} s"
-        print(f"\nfrom visible in Backstage to in Port, interval 1 s, {CHANGES} creates: {words}")
+    words = f"median {statistics.median(delays):.2f} s, most {max(delays):.2f} s"
+    tell(f"from visible in Backstage to in Port, interval 1 s, {CHANGES} creates: {words}")
     assert stageport.sync().code == 0
     assert stageport.port.state.journal.crashes == []
