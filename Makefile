@@ -124,6 +124,9 @@ $(DEPLOY)/.image: $(DEPLOY)/.tools $(VENV)/.dev $(wildcard deploy/container/*) p
 deploy-check: $(VENV)/.dev $(DEPLOY)/.tools $(DEPLOY)/.image ## Check the container, the chart, the manifests, the CI templates and the pages
 	$(BIN)/python -m pytest tests/deploy -q -n 2 --timeout 120
 
+.PHONY: fetch
+fetch: $(E2E)/node_modules/.installed build/module.tgz $(DEPLOY)/.tools ## Install ahead what e2e, module and deploy-check need
+
 manifests: $(DEPLOY)/.tools ## Render deploy/manifests from the chart again
 	$(DEPLOY)/tools/bin/python deploy/manifests/render.py $(DEPLOY)/tools/bin/helm4
 
