@@ -409,10 +409,20 @@ class Convergence(RuleBasedStateMachine):
         """Rule 7: a pass ends anywhere, and the next one goes on."""
         self._step()
         self._sync(kind=None, release=True)
-        for name in COMPONENTS[:3]:
-            self.catalog.put(self._component(name, spec))
+        self._put_components(spec)
         at, fuse = moment
         self._sync(kind=kind, release=True, mishap=Mishap(how, fuse=fuse, at=at))
+        self._expect_one_pass_to_do()
+
+    @rule(kind=KINDS, spec=SPECS, taken=st.booleans())
+    def crash_at_an_update(self, kind: PassKind | None, spec: dict[str, Any], taken: bool) -> None:
+        """Rule 7: the process is gone before it hears of an update, whether Port took it or not."""
+        self._step()
+        self._put_components(_otherwise(spec))
+        # After an agreement no pass looks at all that Port holds, which would find what was lost.
+        self._expect_one_pass_to_do()
+        self._put_components(spec)
+        self._sync(kind=kind, release=True, mishap=Mishap("crash", fuse=1 if taken else 0, at="upsert"))
         self._expect_one_pass_to_do()
 
     # What must hold
@@ -572,11 +582,21 @@ class Convergence(RuleBasedStateMachine):
                 for key in keys:
                     self.past.kind_of.setdefault(key, set()).add(ref.partition(":")[0])
 
+    def _put_components(self, spec: dict[str, Any]) -> None:
+        for name in COMPONENTS[:3]:
+            self.catalog.put(self._component(name, spec))
+
     def _component(self, name: str, spec: dict[str, Any]) -> Descriptor:
         return described("Component", name, **copy.deepcopy(spec))
 
     def _entity(self, key: Key, **properties: str) -> dict[str, Any]:
         return {"identifier": key[1], "properties": properties}
+
+
+def _otherwise(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return what differs from it in fields that most mappings write."""
+    lifecycle, owner = ("b", "g1") if spec["lifecycle"] == "a" else ("a", "g0")
+    return {"type": "service", "lifecycle": lifecycle, "owner": owner}
 
 
 def _unsure(wanted: Wanted) -> set[Key]:

@@ -126,8 +126,8 @@ def _require_and_delete(state: Convergence) -> None:
     state.sync_in_peace(kind=RESYNC, release=True)
 
 
-def _end_before_an_update(state: Convergence) -> None:
-    state.end_in_the_middle(moment=("upsert", 0), how="crash", kind=RESYNC, spec=OTHER)
+def _crash_before_an_update(state: Convergence) -> None:
+    state.crash_at_an_update(kind=RESYNC, spec=OTHER, taken=False)
 
 
 def _slip_past_the_scan(state: Convergence) -> None:
@@ -173,8 +173,8 @@ RULES_OFF: dict[str, tuple[Switch, Steps, Words]] = {
         r"still related to|relations\.owner",
     ),
     "6 nothing goes along": (_cascade, _require_and_delete, "is not ours"),
-    "7 a crash before the answer": (_acknowledged_before_the_answer, _end_before_an_update, "properties.life"),
-    "7 a crash before the write": (_settled_before_it_is_written, _end_before_an_update, "properties.life"),
+    "7 a crash before the answer": (_acknowledged_before_the_answer, _crash_before_an_update, "properties.life"),
+    "7 a crash before the write": (_settled_before_it_is_written, _crash_before_an_update, "properties.life"),
     "7 nothing in vain": (_never_acknowledged, lambda _: None, ""),
 }
 """Each rule's switch, the shortest way to where it is needed, and in which words the machine then notices."""
