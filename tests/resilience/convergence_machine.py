@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.contract.harness import FOREIGN, OURS, TOKEN, Descriptor, described, group
-from tests.resilience.convergence_world import BLIND, Fuse, Lives, Ran
+from tests.resilience.convergence_world import BLIND, Ending, Fuse, Lives, Ran
 from tests.resilience.mapping_family import Key, Shape, Wanted, difference, related
 
 from stageport.model.hints import Hint
@@ -70,13 +70,22 @@ TEAM_NAMES = ["group:default/g0", "group:default/g1", "group:default/g2", "stran
 KEYS = st.sampled_from([*(("service", one) for one in SERVICE_NAMES), *(("team", one) for one in TEAM_NAMES)])
 KINDS = st.sampled_from([None, None, PassKind.RESYNC, PassKind.DELTA, PassKind.DELTA, PassKind.VERIFY])
 
+EITHER_SIDE = [
+    FaultKind.RESET_BEFORE,
+    FaultKind.CUT,
+    FaultKind.STATUS,
+    FaultKind.HTML,
+    FaultKind.LATENCY,
+    FaultKind.DRIP,
+]
+SLOWLY: dict[str, Any] = {"delay_ms": 2, "piece": 256}
+"""How late an answer comes, or each piece of it."""
+
 PORT_FAULTS = st.builds(
     lambda kind, path, status, seed, after: Fault(
-        kind=kind, path=path, status=status, seed=seed, after_handler=after, probability=0.5, times=6, delay_ms=2
+        kind=kind, path=path, status=status, seed=seed, after_handler=after, probability=0.5, times=6, **SLOWLY
     ),
-    st.sampled_from(
-        [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.CUT, FaultKind.STATUS, FaultKind.LATENCY]
-    ),
+    st.sampled_from([*EITHER_SIDE, FaultKind.RESET_AFTER]),
     st.sampled_from(["/v1/", "/entities/bulk", "/entities/search", "/entities/delete", "/datasource-entities"]),
     st.sampled_from([429, 500, 502, 503, 504]),
     st.integers(0, 99),
@@ -84,11 +93,9 @@ PORT_FAULTS = st.builds(
 )
 SOURCE_FAULTS = st.builds(
     lambda kind, path, status, seed, times: Fault(
-        kind=kind, path=path, status=status, seed=seed, probability=0.5, times=times, delay_ms=2
+        kind=kind, path=path, status=status, seed=seed, probability=0.5, times=times, **SLOWLY
     ),
-    st.sampled_from(
-        [FaultKind.RESET_BEFORE, FaultKind.CUT, FaultKind.CUT_CHUNKED, FaultKind.STATUS, FaultKind.LATENCY]
-    ),
+    st.sampled_from([*EITHER_SIDE, FaultKind.CUT_CHUNKED]),
     st.sampled_from(["/api/catalog", "by-query", "by-query.*kind%3Dcomponent", "by-query.*roup", "by-refs"]),
     st.sampled_from([429, 500, 502, 503, 504]),
     st.integers(0, 99),
@@ -105,6 +112,9 @@ MOMENTS = st.one_of(
 )
 """Where a pass ends: after so many calls of whatever seam, or just before or after one that matters."""
 
+ROOMS = st.one_of(st.just(0), st.integers(7, 16).map(lambda pages: pages * 4096))
+"""Of these bytes, some are too few to open a ledger of eleven pages, some for what a pass notes in its log."""
+
 
 @dataclass(frozen=True)
 class Mishap:
@@ -113,6 +123,9 @@ class Mishap:
     name: str = "none"
     fuse: int = 0
     at: str = ""
+    seed: int = 0
+    room: int | None = None
+    """Bytes that the disk under the ledger has for any file; None: enough."""
     faults: tuple[tuple[str, Fault], ...] = ()
 
 
@@ -130,6 +143,9 @@ MISHAPS = st.one_of(
     st.builds(Mishap, st.just("crash"), fuse=st.integers(20, 70)),
     st.builds(Mishap, st.just("stop"), fuse=st.integers(0, 100)),
     st.builds(Mishap, st.just("faults"), faults=_faults()),
+    st.builds(Mishap, st.just("items"), seed=st.integers(0, 99), faults=st.one_of(st.just(()), _faults())),
+    st.builds(Mishap, st.just("read-only"), fuse=st.integers(0, 90)),
+    st.builds(Mishap, st.just("full"), room=ROOMS),
     st.sampled_from(
         [Mishap(name) for name in ("blind", "reversed", "overlap", "lose", "recreated", "expired", "short count")]
     ),
@@ -442,7 +458,14 @@ class Convergence(RuleBasedStateMachine):
         token, fuse = self._prepare(mishap)
         ran = self.run(
             self.lives.sync(
-                kind=kind, kinds=kinds, release=release, fuse=fuse, page_size=page_size, token=token, hints=hints
+                kind=kind,
+                kinds=kinds,
+                release=release,
+                fuse=fuse,
+                page_size=page_size,
+                token=token,
+                hints=hints,
+                room=mishap.room,
             )
         )
         self.lives.calm()
@@ -467,8 +490,10 @@ class Convergence(RuleBasedStateMachine):
             traps.before_page = self._slipper()
         if mishap.name == "expired":
             world.state.expire_tokens()
-        length = mishap.fuse if mishap.name in ("crash", "stop") else None
-        return BLIND if mishap.name == "blind" else TOKEN, Fuse(length, stops=mishap.name == "stop", only=mishap.at)
+        if mishap.name == "items":
+            self.lives.refuse_items(mishap.seed)
+        fuse = Fuse(mishap.fuse, ending=Ending(mishap.name), only=mishap.at) if mishap.name in [*Ending] else Fuse(None)
+        return BLIND if mishap.name == "blind" else TOKEN, fuse
 
     def _recreate(self, page: int) -> None:
         refs = self.catalog.refs()

@@ -2,17 +2,24 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import resource
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from pydantic import SecretStr
 from tests.contract.harness import HURRIED, TOKEN, Config, World, serve_world
 from tests.resilience.mapping_family import BLUEPRINTS, Key, Shape
+from tests.resilience.moody_port import refuse_items
 
+from stageport.ledger.database import Database
+from stageport.ledger.opening import open_ledger
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.mapping.assembly import Budget
 from stageport.mapping.document import MappingDocument
@@ -37,18 +44,28 @@ class Crash(BaseException):
     """The process is gone."""
 
 
+class Ending(StrEnum):
+    """What happens when a fuse has burnt down."""
+
+    CRASH = "crash"
+    STOP = "stop"
+    READ_ONLY = "read-only"
+    """The disk under the ledger can no longer be written, and the pass has to see what it makes of that."""
+
+
 class Fuse:
-    """Burns down with each call of a seam, once before it and once after; then the process crashes, or is stopped.
+    """Burns down with each call of a seam, once before it and once after; then something happens to the process.
 
     With ``only``, calls by other names do not count.
     """
 
-    def __init__(self, length: int | None, *, stops: bool = False, only: str = "") -> None:
+    def __init__(self, length: int | None, *, ending: Ending = Ending.CRASH, only: str = "") -> None:
         self.left = length
-        self.stops = stops
+        self.ending = ending
         self.only = only
         self.dead = False
         self.task: asyncio.Task[Any] | None = None
+        self.ledger: SqliteLedger | None = None
 
     def burn(self, name: str) -> None:
         if self.dead:
@@ -59,12 +76,32 @@ class Fuse:
         if self.left >= 0:
             return
         self.left = None
-        if self.stops:
-            assert self.task is not None
-            self.task.cancel()
-        else:
-            self.dead = True
-            raise Crash
+        match self.ending:
+            case Ending.STOP:
+                assert self.task is not None
+                self.task.cancel()
+            case Ending.READ_ONLY:
+                assert self.ledger is not None
+                allow_writes(self.ledger, allowed=False)
+            case Ending.CRASH:
+                self.dead = True
+                raise Crash
+
+
+def allow_writes(ledger: SqliteLedger, *, allowed: bool) -> None:
+    """Make SQLite refuse writes as on a disk that is mounted read-only, or no longer."""
+    ledger._database.run(f"PRAGMA query_only = {not allowed}")
+
+
+@contextmanager
+def room_on_disk(size: int) -> Iterator[None]:
+    """Let this process write no file beyond so many bytes, as on a disk that is full there."""
+    usual, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (usual, most))
 
 
 class Fused:
@@ -168,6 +205,7 @@ class Lives:
         self._stack = stack
         self._opened: dict[tuple[int, str], Surroundings] = {}
         self._mappers: dict[bytes, LocalMapper] = {}
+        self._mood = ExitStack()
 
     def begin(self, shape: Shape) -> None:
         """Start anew: an empty Backstage, a Port that holds nothing but blueprints and the mapping."""
@@ -182,9 +220,14 @@ class Lives:
         """Stop all faults."""
         self.world.port.faults.clear()
         self.world.backstage.faults.clear()
+        self._mood.close()
         traps = self.world.backstage.traps
         traps.count_off_by = traps.overlap = traps.lose = 0
         traps.reversed_pages, traps.before_page = False, None
+
+    def refuse_items(self, seed: int) -> None:
+        """Let Port refuse some items of whatever it is sent, until all is calm again."""
+        self._mood.enter_context(refuse_items(self.world, seed))
 
     def lose_ledger(self) -> None:
         """Forget what was remembered."""
@@ -205,11 +248,28 @@ class Lives:
         page_size: int = 2,
         token: str = TOKEN,
         hints: tuple[Hint, ...] = (),
+        room: int | None = None,
     ) -> Ran:
-        """Run one pass with the ledger as it is."""
+        """Run one pass with the ledger as it is; with ``room``, on a disk that has so many bytes for any file."""
+        fuse = fuse or Fuse(None)
+        with self._on_disk(room) if room is not None else nullcontext(self.ledger) as fuse.ledger:
+            try:
+                return await self._sync(kind, kinds, release, fuse, page_size, token, hints)
+            finally:
+                allow_writes(fuse.ledger, allowed=True)
+
+    async def _sync(
+        self,
+        kind: PassKind | None,
+        kinds: frozenset[str],
+        release: bool,
+        fuse: Fuse,
+        page_size: int,
+        token: str,
+        hints: tuple[Hint, ...],
+    ) -> Ran:
         state = self.world.state
         state.journal.clear()
-        fuse = fuse or Fuse(None)
         ran = Ran()
         fuse.task = asyncio.ensure_future(self._pass(kind, kinds, release, fuse, page_size, token, hints))
         try:
@@ -248,10 +308,27 @@ class Lives:
             opened,
             source=Fused(opened.source, fuse),
             target=Fused(opened.target, fuse),
-            ledger=Fused(self.ledger, fuse),
+            ledger=Fused(fuse.ledger, fuse),
             start_mapper=self._start_mapper,
         )
         return await run_pass(around, options)
+
+    @contextmanager
+    def _on_disk(self, room: int) -> Iterator[SqliteLedger]:
+        """Lay the ledger on such a disk; what the disk holds of it in the end is what is remembered."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "ledger.sqlite3"
+            self.ledger._database.run("VACUUM INTO ?", (str(place),))
+            with room_on_disk(room):
+                opened = open_ledger(path=place, identity="lives", engine="").ledger
+                try:
+                    yield opened
+                finally:
+                    opened.close()
+            self.lose_ledger()
+            if place.exists():
+                self.ledger.close()
+                self.ledger = _in_memory(place)
 
     @cached_property
     def _options(self) -> PassOptions:
@@ -275,6 +352,13 @@ class Lives:
         if name not in self._mappers:
             self._mappers[name] = LocalMapper(document)
         yield self._mappers[name]
+
+
+def _in_memory(place: Path) -> SqliteLedger:
+    """Return what a ledger on disk holds."""
+    with closing(Database(place)) as found:
+        copy = found.copy()
+    return SqliteLedger(copy, release=copy.close)
 
 
 @asynccontextmanager

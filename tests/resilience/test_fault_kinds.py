@@ -6,22 +6,18 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.contract.harness import World, serve_world
+from tests.contract.harness import serve_world
 from tests.e2e.port import Result, Stageport, in_thread, port_in_thread
 from tests.expectation import differences, expected_catalog, expected_stubs
+from tests.resilience.moody_port import refuse_items
 from tests.resilience.sizes import REAL_SEEDS
 from tests.resilience.test_faults import edit, landscape, passes_until_quiet, sync, troubles
 
 from stageport.model.exits import Exit
 from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, serve_backstage
-from stageport.sandbox.port.catalog import CompiledBlueprint
-from stageport.sandbox.port.entity_request import EntityRequest
 from stageport.sandbox.port.options import Behaviour, PortOptions, RateLimit
-from stageport.sandbox.port.problems import PortProblem
-from stageport.sandbox.port.upsert import EntityWriter, Outcome, WriteMode
 from stageport.sync.passes import PassKind
 
 TOKEN = "a-static-token"
@@ -143,45 +139,20 @@ def test_a_ledger_that_can_be_nowhere_is_said_and_done_without(
 # Within this process
 
 
-class MoodyWriter:
-    """A writer that refuses some items, as a Port does whose database is in trouble: each in its own answer."""
-
-    def __init__(self, writer: EntityWriter, chance: random.Random) -> None:
-        self._writer = writer
-        self._chance = chance
-
-    def write(self, blueprint: CompiledBlueprint, request: EntityRequest) -> Outcome:
-        if self._chance.random() < 0.2:
-            status = self._chance.choice([409, 422, 429, 500, 503])
-            raise PortProblem(status, f"trouble_{status}", "try again")
-        return self._writer.write(blueprint, request)
-
-
-def refuse_items(world: World, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    chance, write = random.Random(seed), world.state.writer
-
-    def writer(mode: WriteMode) -> Any:
-        return MoodyWriter(write(mode), chance)
-
-    monkeypatch.setattr(world.state, "writer", writer)
-
-
 @pytest.mark.parametrize("seed", range(5))
-async def test_items_that_fail_in_an_answer_are_written_by_a_later_try_or_pass(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_items_that_fail_in_an_answer_are_written_by_a_later_try_or_pass(seed: int, tmp_path: Path) -> None:
     async with serve_world(landscape(), page_size=40, ledger=str(tmp_path / "ledger.sqlite3")) as world:
-        refuse_items(world, seed, monkeypatch)
         chance, gone = random.Random(seed), set[str]()
-        for _ in range(3):
-            await passes_until_quiet(world, gone, chance, kinds=[PassKind.RESYNC, PassKind.VERIFY])
-            assert world.wrong() == []
-            gone |= edit(world, chance)
-            # A delta tries again what was refused, as any other pass.
-            await passes_until_quiet(world, gone, chance, kinds=[PassKind.DELTA])
-            assert world.wrong() == []
-            gone |= edit(world, chance)
-        await passes_until_quiet(world, gone, chance, kinds=[PassKind.RESYNC])
+        with refuse_items(world, seed):
+            for _ in range(3):
+                await passes_until_quiet(world, gone, chance, kinds=[PassKind.RESYNC, PassKind.VERIFY])
+                assert world.wrong() == []
+                gone |= edit(world, chance)
+                # A delta tries again what was refused, as any other pass.
+                await passes_until_quiet(world, gone, chance, kinds=[PassKind.DELTA])
+                assert world.wrong() == []
+                gone |= edit(world, chance)
+            await passes_until_quiet(world, gone, chance, kinds=[PassKind.RESYNC])
         assert world.state.journal.refusals.total() > 20
         assert world.wrong() == []
 
