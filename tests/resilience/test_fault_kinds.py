@@ -92,11 +92,14 @@ def sync_with_little_room(stageport: Stageport, *, blocks: int) -> Result:
     return stageport.shell(f"ulimit -f {blocks}; exec $STAGEPORT sync --output json")
 
 
-@pytest.mark.parametrize("blocks", [0, 40, 200])
+@pytest.mark.parametrize("blocks", [0, 40, 200, 320, 400])
 def test_a_disk_that_is_full_under_the_ledger_costs_no_entity(
     backstage: RunningBackstage, stageport: Stageport, blocks: int
 ) -> None:
-    """With no room at all a pass remembers in memory; where room ends on the way, the pass does."""
+    """With no room at all a pass remembers in memory; where room ends on the way, the pass does.
+
+    That is before Port is sent anything (200 blocks), in the midst of it (320), or when nearly all is there (400).
+    """
     result = sync_with_little_room(stageport, blocks=blocks)
     assert result.code in (Exit.OK, Exit.FAILED), result.err
     assert "ledger" in result.err.lower()
