@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.contract.harness import (
     FOREIGN,
+    OURS,
     World,
     blueprint,
     component,
@@ -20,6 +21,7 @@ from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.model.changes import Hold
 from stageport.model.exits import Exit
 from stageport.sandbox.port.options import Leniency, PortOptions
+from stageport.sync.passes import PassKind
 
 LOOSE_TEAMS = PortOptions(leniency=Leniency(unknown_teams=True))
 
@@ -136,7 +138,7 @@ async def test_relations_by_search_lead_to_what_the_search_finds() -> None:
         held = world.entity("service", ref("component", "pay"))["relations"]
         assert sorted(held["repositories"]) == ["r0", "r1", "r2"]
         assert held["repository"] == "own"
-        # Port evaluates the query when it writes: what it finds may change, so it is written in every pass.
+        # Port evaluates the query when it writes: who does not remember what came of it writes it in every pass.
         world.write_as(FOREIGN, "repository", repository("r3", "acme/3", owner="team-a"))
         world.writes()
         await world.sync()
@@ -162,6 +164,51 @@ async def test_teams_by_name_by_list_and_by_search() -> None:
         await world.sync()
         # A search for a team is evaluated by Port, as above.
         assert world.writes().total() == 1
+
+
+async def test_searches_are_evaluated_anew_only_when_their_entity_is_written() -> None:
+    """The ledger knows what Port made of them: while that stays at Port, no verify writes them again."""
+    service = blueprint("service", {"type": "string"}, relations={"repositories": ["repository"]})
+    owned = query("owner", "=", ".spec.owner")
+    team = query("$title", "=", ".spec.owner")
+    config = mapping(
+        resource(
+            "Component", "service", team=team, properties={"type": ".spec.type"}, relations={"repositories": owned}
+        )
+    )
+    pay = ref("component", "pay")
+    async with serve_world([component("pay", owner="A")], port=LOOSE_TEAMS, kind=PassKind.VERIFY) as world:
+        world.install(config, blueprints=[REPOSITORY, service])
+        world.write_as(FOREIGN, "_team", {"identifier": "team-a", "title": "A"})
+        world.write_as(FOREIGN, "repository", repository("r1", "acme/1", owner="A"))
+
+        async def written(kind: PassKind = PassKind.VERIFY) -> int:
+            world.kind = kind
+            world.writes()
+            assert (await world.sync()).exit is Exit.OK
+            assert (await world.plan()).is_empty == (kind is PassKind.VERIFY)
+            return world.writes().total()
+
+        def repositories() -> list[str]:
+            return sorted(world.entity("service", pay)["relations"]["repositories"])
+
+        assert await written() == 1
+        assert world.entity("service", pay)["team"] == ["team-a"]
+        assert await written() == 0
+        # Another one begins to match: nothing of ours has changed, here or there.
+        world.write_as(FOREIGN, "repository", repository("r2", "acme/2", owner="A"))
+        assert await written() == 0
+        assert repositories() == ["r1"]
+        # Its source changed. A delta does not read back, so the next verify writes it once more.
+        world.catalog.update(pay, lambda one: one["spec"].update(type="library"))
+        assert await written(PassKind.DELTA) == 1
+        assert repositories() == ["r1", "r2"]
+        assert await written() == 1
+        assert await written() == 0
+        # Somebody changed at Port what a search had found.
+        world.write_as(OURS, "service", {"identifier": pay, "relations": {"repositories": []}})
+        assert await written() == 1
+        assert repositories() == ["r1", "r2"]
 
 
 # Missing related entities

@@ -191,6 +191,21 @@ async def test_rule_1_what_was_read_is_written_all_the_same() -> None:
         assert [failure.kind for failure in outcome.plan.failures] == ["Component"]
 
 
+@pytest.mark.parametrize("kind", [PassKind.VERIFY, PassKind.RESYNC, PassKind.DELTA])
+async def test_rule_1_what_would_have_gone_is_told_as_kept(kind: PassKind) -> None:
+    """Of what was read to its end, it is known what is missing; of the rest nobody can tell."""
+    async with serve_world(sources(), kind=kind) as world:
+        await settle(world)
+        world.catalog.delete(ref("component", "c4"))
+        world.catalog.delete(ref("group", "idle"))
+        world.backstage.faults.add(Fault(kind=FaultKind.STATUS, path=COMPONENTS, status=500, body="{}"))
+        outcome = await world.sync(release_deletes=True)
+        assert outcome.kind is kind
+        assert holds(outcome) == {team("idle"): Hold.INCOMPLETE_READ}
+        assert any("not read completely" in note for note in outcome.plan.notes)
+        assert {service("c4"), team("idle")} <= world.present()
+
+
 @pytest.mark.parametrize("fault", [(FaultKind.RESET_BEFORE, "/"), (FaultKind.HTML, "/"), (FaultKind.CUT, "/")])
 async def test_rule_1_a_backstage_that_cannot_be_read_at_all_is_one_error(fault: tuple[FaultKind, str]) -> None:
     async with serve_world(sources()) as world:

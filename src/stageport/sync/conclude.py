@@ -71,7 +71,7 @@ class Conclusion:
 
     async def judge(self, gone: Sequence[SourceRef], *, release_deletes: bool) -> Verdict:
         """Return what may be deleted and what is kept; what may go is no longer wanted in the ledger afterwards."""
-        lost = [] if self._findings.failures else await self._confirm_gone(gone)
+        lost = self._seem_gone(gone) if self._findings.failures else await self._confirm_gone(gone)
         stale = self._stale(lost)
         if stale and not self._findings.failures and self._owned:
             await self._look_for_unknown_sources(stale)
@@ -88,6 +88,11 @@ class Conclusion:
         return verdict
 
     # Sources
+
+    def _seem_gone(self, gone: Sequence[SourceRef]) -> list[SourceRef]:
+        """Name those of kinds that were read to their end: nothing is deleted for them now, but people are told."""
+        unread = {failure.kind.lower() for failure in self._findings.failures}
+        return [name for name in gone if name.partition(":")[0] not in unread]
 
     async def _confirm_gone(self, gone: Sequence[SourceRef]) -> list[SourceRef]:
         """Ask once more for source entities that were not seen; weigh those that exist after all (rule 5)."""
