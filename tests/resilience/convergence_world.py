@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import resource
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, nullcontext
@@ -97,10 +98,13 @@ def allow_writes(ledger: SqliteLedger, *, allowed: bool) -> None:
 def room_on_disk(size: int) -> Iterator[None]:
     """Let this process write no file beyond so many bytes, as on a disk that is full there."""
     usual, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python would keep what it compiles as far as there is room, and run that half of it ever after.
+    writes_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     try:
         yield
     finally:
+        sys.dont_write_bytecode = writes_none
         resource.setrlimit(resource.RLIMIT_FSIZE, (usual, most))
 
 
