@@ -3,7 +3,6 @@
 Commands import what they need when they run, so that `stageport --help` stays quick.
 """
 
-import gc
 import os
 import sys
 from typing import Annotated
@@ -17,10 +16,6 @@ from stageport.model.exits import Exit
 
 CLICK_USAGE = 2
 """What the command-line library exits with on wrong usage; here 2 means something else (see ``Exit``)."""
-
-ALLOCATIONS = 50_000
-"""New objects before Python looks for cycles among them. Its default, 700, costs a sync a sixth of its time; a page of
-entities alone is more, and hardly anything of it is in a cycle."""
 
 app = typer.Typer(
     name="stageport",
@@ -62,7 +57,6 @@ def options(
 
 def main() -> None:
     """Run the command line and leave with an exit code of ``Exit``; a person never sees a traceback."""
-    gc.set_threshold(ALLOCATIONS)
     try:
         code = app(standalone_mode=False)
     except TyperException as error:

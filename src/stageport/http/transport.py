@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
 from yarl import URL
 
 from stageport.http.authorities import load_authorities
 from stageport.http.compression import CutShortBodyError, decompress
+from stageport.http.library import aiohttp
 from stageport.http.messages import NoAnswerError, Request, Response, Trouble
 from stageport.http.proxies import find_proxy, read_proxies
 from stageport.model.errors import SettingsError

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from stageport.model.changes import Change, Operation
 from stageport.plan.plan import Plan
-from stageport.plan.render.text import HOLD_WORDS, problem_words
+from stageport.plan.render.words import HOLD_WORDS, problem_words
 
 LINES_SHOWN = 200
 """A job summary is limited in size; the JSON output has every line."""

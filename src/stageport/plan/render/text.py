@@ -3,31 +3,22 @@
 The lines carry rich markup for colour; ``escape`` keeps catalog data from being taken for markup.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 from rich.markup import escape
 
-from stageport.model.changes import Change, FieldChange, Hold, Operation
-from stageport.model.entities import FieldProblem, Json
+from stageport.model.changes import Change, FieldChange, Operation
+from stageport.model.entities import Json
 from stageport.plan.plan import Plan
+from stageport.plan.render.words import HOLD_WORDS, problem_words
 
 VALUE_LENGTH = 60
-PROBLEMS_SHOWN = 20
 SIGNS = {
     Operation.CREATE: "[green]+[/green]",
     Operation.UPDATE: "[yellow]~[/yellow]",
     Operation.DELETE: "[red]-[/red]",
     Operation.KEEP: "[cyan]=[/cyan]",
-}
-HOLD_WORDS = {
-    Hold.INCOMPLETE_READ: "kept: Backstage was not read completely",
-    Hold.EMPTY_SOURCE: "kept: Backstage shows no entity at all",
-    Hold.EMPTY_KIND: "kept: a whole kind is gone from Backstage",
-    Hold.THRESHOLD: "kept: more would be deleted than entityDeletionThreshold allows",
-    Hold.MAPPING_FAILED: "kept: the mapping of its source failed",
-    Hold.STILL_RELATED: "kept: others still relate to it",
 }
 
 
@@ -61,21 +52,6 @@ def report_lines(plan: Plan) -> Iterator[str]:
     if plan.problem_count:
         yield f"[yellow]{plan.problem_count} field problems[/yellow], by field:"
         yield from (f"  {escape(words)}" for words in problem_words(plan))
-
-
-def problem_words(plan: Plan) -> Iterator[str]:
-    """Say which fields had problems, how often, and what the first of each was."""
-    first: dict[tuple[int, str], FieldProblem] = {}
-    counts = Counter[tuple[int, str]]()
-    for problem in plan.problems:
-        key = (problem.resource, problem.field)
-        first.setdefault(key, problem)
-        counts[key] += 1
-    for key, problem in list(first.items())[:PROBLEMS_SHOWN]:
-        times = f" and {counts[key] - 1} more" if counts[key] > 1 else ""
-        yield f"resources[{problem.resource}] {problem.field}: {problem.ref}{times}: {problem.message}"
-    if len(first) > PROBLEMS_SHOWN:
-        yield f"… and {len(first) - PROBLEMS_SHOWN} more fields; the JSON output has them."
 
 
 def sum_line(plan: Plan) -> str:
