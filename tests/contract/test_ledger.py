@@ -1,10 +1,14 @@
 """What every ledger answers, on a file and in memory; ``sync.seams.Ledger`` is the contract."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stageport.ledger.database import Database
 from stageport.ledger.schema import migrate
@@ -258,6 +262,100 @@ def test_relations_of_some_sources_can_be_left_aside(ledger: Ledger) -> None:
         ledger.open_sources([(record(name), [want(name, name, related=key_hash(end))])], number=1)
     assert ledger.related_among([end], without=[ref("a")]) == {end}
     assert ledger.related_among([end], without=[ref("a"), ref("b")]) == set()
+
+
+def test_what_an_unsettled_source_wants_no_more_may_have_been_written(ledger: Ledger) -> None:
+    opened(ledger, "a", "b", number=1)
+    ledger.settle_sources([record("b")], number=1)
+    ledger.open_sources([(record(name), [want(name, "other")]) for name in ("a", "b")], number=1)
+    assert ledger.targets([key("a"), key("b")]) == {key("a"): TargetRecord(key("a"), UNKNOWN)}
+    assert list(ledger.unwanted_targets()) == [key("a")]
+
+
+def test_what_a_forgotten_unsettled_source_wanted_may_have_been_written(ledger: Ledger) -> None:
+    opened(ledger, "a", "b", "known", number=1)
+    ledger.settle_sources([record("b")], number=1)
+    ledger.acknowledge(taken("known"))
+    ledger.drop_sources([ref("a"), ref("b"), ref("known")])
+    assert ledger.targets([key("a"), key("b")]) == {key("a"): TargetRecord(key("a"), UNKNOWN)}
+    assert ledger.targets([key("known")]) == {key("known"): taken("known")[0]}
+
+
+def test_what_port_holds_is_noted_of_what_is_known(ledger: Ledger) -> None:
+    ledger.acknowledge(taken("a", "b"))
+    ledger.note_stored({key("a"): digest_of(b"seen"), key("never"): digest_of(b"seen")})
+    assert ledger.targets([key("a"), key("b"), key("never")]) == {
+        key("a"): TargetRecord(key("a"), digest_of(b"body"), digest_of(b"seen")),
+        key("b"): taken("b")[0],
+    }
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["grown", "empty at first"])
+def test_who_else_wants_what_one_has_just_noted(ledger: Ledger, begun: bool) -> None:
+    if begun:
+        ledger.begin_pass(mapping=MAPPING)
+    mine = [want("a", "mine"), want("a", "shared", 1), want("a", "gone", 2)]
+    ledger.open_sources([(record("a"), mine)], number=1)
+    assert ledger.wanters_of([key("mine"), key("shared")], mine=mine) == {
+        key("mine"): [mine[0]],
+        key("shared"): [mine[1]],
+    }
+    ledger.open_sources([(record("b"), [want("b", "shared")])], number=1)
+    ledger.open_sources([(record("a"), mine[:2])], number=1)
+    assert ledger.wanters_of([key("gone"), key("mine"), key("shared")], mine=mine) == {
+        key("mine"): [mine[0]],
+        key("shared"): [want("b", "shared"), mine[1]],
+    }
+
+
+NAMES = st.sampled_from("abcde")
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("open"), st.lists(st.tuples(NAMES, st.lists(NAMES, max_size=3, unique=True)), max_size=3)),
+        st.tuples(st.sampled_from(["settle", "unsettle", "drop", "acknowledge", "store", "forget"]), st.lists(NAMES)),
+    ),
+    max_size=12,
+)
+
+
+def play(ledger: Ledger, step: str, names: list[Any]) -> None:
+    """Make one call."""
+    match step:
+        case "open":
+            entries = [
+                (record(name), [want(name, one, place) for place, one in enumerate(wants)]) for name, wants in names
+            ]
+            ledger.open_sources(entries, number=1)
+        case "settle":
+            ledger.settle_sources([record(name) for name in names if ledger.sources([ref(name)])], number=1)
+        case "unsettle":
+            ledger.unsettle_sources([ref(name) for name in names])
+        case "drop":
+            ledger.drop_sources([ref(name) for name in names])
+        case "acknowledge":
+            ledger.acknowledge(taken(*names))
+        case "store":
+            ledger.note_stored(dict.fromkeys(map(key, names), digest_of(b"seen")))
+        case _:
+            ledger.drop_targets([key(name) for name in names])
+
+
+@given(STEPS)
+def test_a_ledger_that_was_empty_answers_as_any_other(steps: list[tuple[str, list[Any]]]) -> None:
+    empty, other = SqliteLedger.in_memory(), SqliteLedger.in_memory()
+    other.acknowledge(taken("there before"))
+    with closing(empty), closing(other):
+        for ledger in (empty, other):
+            ledger.begin_pass(mapping=MAPPING)
+        for step, names in steps:
+            play(empty, step, names)
+            play(other, step, names)
+            refs, keys = [ref(name) for name in "abcde"], [key(name) for name in "abcde"]
+            assert empty.sources(refs) == other.sources(refs)
+            assert empty.wants_of(refs) == other.wants_of(refs)
+            assert empty.targets(keys) == other.targets(keys)
+            mine = [want for wants in other.wants_of(refs[:2]).values() for want in wants]
+            assert empty.wanters_of(keys, mine=mine) == other.wanters_of(keys)
 
 
 def test_what_port_lists_as_ours(ledger: Ledger) -> None:

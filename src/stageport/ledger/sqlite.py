@@ -13,6 +13,7 @@ from typing import Any
 
 from stageport.ledger.database import Database
 from stageport.ledger.hints import HintTable
+from stageport.ledger.marks import Marks
 from stageport.ledger.rows import asked_at_once, by_blueprint, packed_rank, source_record, target_record, want_record
 from stageport.ledger.runs import RunTable
 from stageport.ledger.schema import migrate
@@ -37,6 +38,11 @@ INSERT INTO wants (ref, place, blueprint, identifier, rank, fingerprint, related
 _PUT_TARGET = """
 INSERT INTO targets (blueprint, identifier, acknowledged, stored) VALUES (?, ?, ?, ?)
 ON CONFLICT (blueprint, identifier) DO UPDATE SET acknowledged = excluded.acknowledged, stored = excluded.stored
+"""
+_PUT_STORED = "UPDATE targets SET stored = ? WHERE blueprint = ? AND identifier = ?"
+_PUT_DOUBT = """
+INSERT OR IGNORE INTO targets (blueprint, identifier, acknowledged, stored)
+SELECT blueprint, identifier, x'', x'' FROM sources JOIN wants USING (ref) WHERE ref IN (?*) AND digest = x''
 """
 _PUT_OWNED = """
 INSERT INTO owned (blueprint, identifier, number) VALUES (?, ?, ?)
@@ -66,6 +72,7 @@ class SqliteLedger:
         self._release = release
         self._listing = 0
         self._touched = _Touched()
+        self._news: _News | None = None
         self._runs = RunTable(database)
         self._open_hints = open_hints
         self._hints: HintTable | None = None
@@ -107,6 +114,7 @@ class SqliteLedger:
 
     def begin_pass(self, *, mapping: Fingerprint) -> int:
         """Open a pass and return its number."""
+        self._news = _News() if self.is_empty else None
         with self.together():
             if self._database.value("SELECT mapping FROM ledger") != mapping:
                 self._database.run("UPDATE sources SET digest = x'' WHERE digest <> x''")
@@ -129,7 +137,8 @@ class SqliteLedger:
 
     def sources(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceRecord]:
         """Look source entities up."""
-        return {row[0]: source_record(row) for row in self._named(f"{_SOURCE} WHERE ref IN (?*)", refs)}
+        asked = self._heard_of(refs)
+        return {row[0]: source_record(row) for row in self._named(f"{_SOURCE} WHERE ref IN (?*)", asked)}
 
     def kind_refs(self, kind: str) -> Iterator[SourceRef]:
         """Yield the ref of every known source entity of a kind, in order."""
@@ -156,7 +165,9 @@ class SqliteLedger:
         """Replace what source entities want, before any of it is written."""
         latest = {record.ref: (record, wants) for record, wants in entries}
         with self.together():
-            self._run_named("DELETE FROM wants WHERE ref IN (?*)", list(latest))
+            self._drop_wants(self._heard_of(list(latest)))
+            if self._news:
+                self._news.note(latest.values())
             self._database.run_each(
                 _PUT_SOURCE, ((*record._replace(digest=UNKNOWN), number) for record, _ in latest.values())
             )
@@ -181,17 +192,23 @@ class SqliteLedger:
     def drop_sources(self, refs: Sequence[SourceRef]) -> None:
         """Forget source entities and what they wanted; the target entities stay known."""
         with self.together():
+            self._drop_wants(refs)
             self._run_named("DELETE FROM sources WHERE ref IN (?*)", refs)
-            self._run_named("DELETE FROM wants WHERE ref IN (?*)", refs)
 
     def wants_of(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, Sequence[WantRecord]]:
         """Return what source entities want, by ref, in order of rank; those that want nothing are not in it."""
-        rows = self._named(f"{_WANT} WHERE ref IN (?*) ORDER BY ref, place", refs)
+        rows = self._named(f"{_WANT} WHERE ref IN (?*) ORDER BY ref, place", self._heard_of(refs))
         return {ref: [*wants] for ref, wants in groupby(map(want_record, rows), key=attrgetter("ref"))}
 
-    def wanters_of(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, Sequence[WantRecord]]:
+    def wanters_of(
+        self, keys: Sequence[TargetKey], *, mine: Sequence[WantRecord] = ()
+    ) -> Mapping[TargetKey, Sequence[WantRecord]]:
         """Return who wants target entities, in order of rank, then of ref; unwanted ones are not in it."""
         found: dict[TargetKey, list[WantRecord]] = {}
+        if self._news:
+            alone = {want.key: want for want in mine if want.key not in self._news.shared}
+            found = {key: [alone[key]] for key in keys if key in alone}
+            keys = [key for key in keys if key not in alone]
         order = "ORDER BY identifier, rank, ref, place"
         for want in map(want_record, self._keyed(f"{_WANT} WHERE blueprint = ? AND identifier IN (?*) {order}", keys)):
             found.setdefault(want.key, []).append(want)
@@ -210,12 +227,19 @@ class SqliteLedger:
 
     def targets(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
         """Look target entities up."""
-        rows = self._keyed(f"{_TARGET} WHERE blueprint = ? AND identifier IN (?*)", keys)
+        asked = self._news.targets.maybe(keys) if self._news else keys
+        rows = self._keyed(f"{_TARGET} WHERE blueprint = ? AND identifier IN (?*)", asked)
         return {record.key: record for record in map(target_record, rows)}
 
     def acknowledge(self, records: Sequence[TargetRecord]) -> None:
         """Note what Port took, or was seen to hold."""
+        if self._news:
+            self._news.targets.note(record.key for record in records)
         self._database.run_each(_PUT_TARGET, ((*key, acknowledged, stored) for key, acknowledged, stored in records))
+
+    def note_stored(self, stored: Mapping[TargetKey, Fingerprint]) -> None:
+        """Note what Port was seen to hold of target entities; those that are not known stay so."""
+        self._database.run_each(_PUT_STORED, ((fingerprint, *key) for key, fingerprint in stored.items()))
 
     def drop_targets(self, keys: Sequence[TargetKey]) -> None:
         """Forget target entities: they are gone from Port."""
@@ -280,6 +304,17 @@ class SqliteLedger:
             for asked, part in asked_at_once(statement, identifiers):
                 yield from self._database.rows(asked, (blueprint, *part))
 
+    def _heard_of(self, refs: Sequence[SourceRef]) -> Sequence[SourceRef]:
+        """Leave out source entities of which a ledger that was empty cannot know yet."""
+        return self._news.sources.maybe(refs) if self._news else refs
+
+    def _drop_wants(self, refs: Sequence[SourceRef]) -> None:
+        """Forget what source entities wanted; of those that are not settled, it may be at Port already."""
+        if refs and self._news:
+            self._news.note_dropped(want.key for wants in self.wants_of(refs).values() for want in wants)
+        self._run_named(_PUT_DOUBT, refs)
+        self._run_named("DELETE FROM wants WHERE ref IN (?*)", refs)
+
     def _run_named(self, statement: str, names: Sequence[str]) -> None:
         for asked, part in asked_at_once(statement, names):
             self._database.run(asked, part)
@@ -294,6 +329,30 @@ class SqliteLedger:
         while rows:
             yield from rows
             rows = self._database.rows(statement, (*rows[-1][: len(start)], *parameters, _WALKED))
+
+
+class _News:
+    """What came into a ledger that was empty when the pass began: of the rest, there is nothing to look up."""
+
+    def __init__(self) -> None:
+        self.sources = Marks()
+        self.targets = Marks()
+        self.shared: set[TargetKey] = set()
+        self._wanted = Marks()
+
+    def note(self, entries: Iterable[tuple[SourceRecord, Sequence[WantRecord]]]) -> None:
+        """Note source entities and what they want; ``shared`` is what may have been wanted before."""
+        for record, wants in entries:
+            keys = [want.key for want in wants]
+            self.sources.note((record.ref,))
+            self.shared.update(self._wanted.maybe(keys))
+            self._wanted.note(keys)
+
+    def note_dropped(self, keys: Iterable[TargetKey]) -> None:
+        """Note what is no longer wanted by one that wanted it: who else does has to be looked up."""
+        dropped = list(keys)
+        self.targets.note(dropped)
+        self.shared.update(dropped)
 
 
 class _Touched:

@@ -1,7 +1,8 @@
 """A plan's lines: what becomes of one target entity, and what came of writing it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from stageport.model.entities import Json
 from stageport.model.refs import SourceRef, TargetKey
@@ -27,8 +28,7 @@ class Hold(StrEnum):
     STILL_RELATED = "still-related"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(msgspec.Struct, frozen=True):
     """One field that differs: ``path`` is ``title``, ``properties.type``, ``relations.system`` and so on."""
 
     path: str
@@ -36,8 +36,7 @@ class FieldChange:
     after: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One line of a plan.
 
     ``body`` is the JSON to send (creates and updates); its identifier may be a search query, ``identifier`` is then
@@ -58,8 +57,7 @@ class Change:
         return TargetKey(self.blueprint, self.identifier)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """What Port said of one entity that it did not take; ``code`` is Port's ``error`` (``relation_many_violation``)."""
 
     status: int
@@ -72,8 +70,7 @@ class Refusal:
         return 400 <= self.status < 500
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """What came of one upsert: ``refusal`` is None when Port took it.
 
     ``identifier`` is what Port calls the entity (for a search identifier, the entity it found).
@@ -84,8 +81,7 @@ class Written:
     refusal: Refusal | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True):
     """How Port is to take upserts and deletes: the mapping's three switches, and the pass they belong to."""
 
     merge: bool = True

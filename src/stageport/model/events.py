@@ -67,10 +67,10 @@ class ChangesFound(msgspec.Struct, frozen=True):
     count: int
 
 
-class ChangeApplied(msgspec.Struct, frozen=True):
-    """Port took a change."""
+class ChangesApplied(msgspec.Struct, frozen=True):
+    """Port took these changes: what it took of one request."""
 
-    change: Change
+    changes: tuple[Change, ...]
 
 
 class ChangeRefused(msgspec.Struct, frozen=True):
@@ -149,7 +149,7 @@ Event = (
     | PageMapped
     | FieldFailed
     | ChangesFound
-    | ChangeApplied
+    | ChangesApplied
     | ChangeRefused
     | Waiting
     | WorkerReplaced

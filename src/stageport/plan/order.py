@@ -7,10 +7,10 @@ members are first written without the relations that tie them, then whole.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change

@@ -7,12 +7,13 @@ there is no other way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change, Refusal, WriteOptions
 from stageport.model.entities import Json
-from stageport.model.events import ChangeApplied, ChangeRefused, ChangesFound, Listener
+from stageport.model.events import ChangeRefused, ChangesApplied, ChangesFound, Listener
 from stageport.model.ledger import UNKNOWN, TargetRecord
 from stageport.model.refs import TargetKey
 from stageport.plan.order import batches, circular, delete_waves, group_by_blueprint
@@ -138,13 +139,16 @@ class Eraser:
             batch[0].blueprint, [change.identifier for change in batch], options=options
         )
         refused: dict[TargetKey, tuple[Change, Refusal]] = {}
+        deleted: list[Change] = []
         for change in batch:
             refusal = answers[change.identifier].refusal
             if refusal is None:
-                self._applied.deleted += 1
-                self._listener(ChangeApplied(change))
+                deleted.append(change)
             else:
                 refused[change.key] = (change, refusal)
+        self._applied.deleted += len(deleted)
+        if deleted:
+            self._listener(ChangesApplied(tuple(deleted)))
         self._ledger.drop_targets([key for key in keys if key not in refused])
         restore_targets(self._ledger, list(refused), before)
         return refused

@@ -17,7 +17,7 @@ import msgspec
 from stageport.model.changes import Change
 from stageport.model.entities import FieldProblem
 from stageport.model.errors import InterruptedPassError, LedgerError, StageportError, excerpt
-from stageport.model.events import ChangeApplied, ChangeRefused, Event, Listener, Noticed, PassEnded
+from stageport.model.events import ChangeRefused, ChangesApplied, Event, Listener, Noticed, PassEnded
 from stageport.model.exits import Exit
 from stageport.model.runs import (
     ABORTED,
@@ -64,8 +64,8 @@ class PassNotes:
     def __call__(self, event: Event) -> None:
         """Take in an event and pass it on."""
         match event:
-            case ChangeApplied(change):
-                self.counts[change.operation.value] += 1
+            case ChangesApplied(changes):
+                self.counts.update(change.operation.value for change in changes)
             case ChangeRefused(change, refusal):
                 self.counts["refused"] += 1
                 self._note_refusal(change, refusal.status, refusal.code, refusal.message)

@@ -66,15 +66,8 @@ class Looker:
 
     async def note_stored(self, keys: Collection[TargetKey]) -> None:
         """Read back what was written, so that the next pass knows what Port made of it."""
-        known = self._ledger.targets(list(keys))
-        current = await self._read(known)
-        self._ledger.acknowledge(
-            [
-                TargetRecord(key, record.acknowledged, self._stored(key, current[key]))
-                for key, record in known.items()
-                if key in current
-            ]
-        )
+        current = await self._read(keys)
+        self._ledger.note_stored({key: self._stored(key, entity) for key, entity in current.items()})
 
     def _compare(self, key: TargetKey, body: bytes, current: Json | None, record: TargetRecord | None) -> Seen:
         if current is None:

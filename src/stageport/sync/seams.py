@@ -264,7 +264,8 @@ class Ledger(Protocol):
     def open_sources(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]], *, number: int) -> None:
         """Replace what source entities want, before any of it is written.
 
-        Their digests are ``UNKNOWN`` until settled, whatever the records say.
+        Their digests are ``UNKNOWN`` until settled, whatever the records say. What one that was not settled wants no
+        more may have been written already: it becomes known, with nothing acknowledged.
         """
         ...
 
@@ -281,15 +282,21 @@ class Ledger(Protocol):
         ...
 
     def drop_sources(self, refs: Sequence[SourceRef]) -> None:
-        """Forget source entities and what they wanted; the target entities stay known."""
+        """Forget source entities and what they wanted; the target entities stay known, or become so as above."""
         ...
 
     def wants_of(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, Sequence[WantRecord]]:
         """Return what source entities want, by ref, in order of rank."""
         ...
 
-    def wanters_of(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, Sequence[WantRecord]]:
-        """Return who wants target entities, in order of rank."""
+    def wanters_of(
+        self, keys: Sequence[TargetKey], *, mine: Sequence[WantRecord] = ()
+    ) -> Mapping[TargetKey, Sequence[WantRecord]]:
+        """Return who wants target entities, in order of rank.
+
+        ``mine`` are wants that the caller has just put there, of source entities that nobody opens meanwhile: where
+        there can be no others, they are the answer.
+        """
         ...
 
     def related_among(self, keys: Sequence[TargetKey], *, without: Sequence[SourceRef] = ()) -> set[TargetKey]:
@@ -302,6 +309,10 @@ class Ledger(Protocol):
 
     def acknowledge(self, records: Sequence[TargetRecord]) -> None:
         """Note what Port took, or was seen to hold."""
+        ...
+
+    def note_stored(self, stored: Mapping[TargetKey, Fingerprint]) -> None:
+        """Note what Port was seen to hold of target entities; those that are not known stay so."""
         ...
 
     def drop_targets(self, keys: Sequence[TargetKey]) -> None:

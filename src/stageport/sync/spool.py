@@ -2,10 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import islice
 
 import msgspec
+from msgspec.structs import replace
 
 from stageport.model.changes import Change
 from stageport.model.ledger import Fingerprint
@@ -15,8 +15,7 @@ IN_MEMORY = 4 * 1024 * 1024
 """Bytes; beyond these a file takes over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(msgspec.Struct, frozen=True):
     """A change on its way: the fingerprint of its body, to be remembered once Port took it."""
 
     change: Change

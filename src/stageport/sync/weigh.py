@@ -138,9 +138,10 @@ class Weigher:
             wants = self._wants(name, named[one.ref], number, bodies)
             entries.append((record, [*wants, *self._protecting(name, wants)] if failed else wants))
         released = self._open(entries)
-        keys = dict.fromkeys([*(want.key for _, wants in entries for want in wants), *released])
+        wants = [want for _, wanted in entries for want in wanted]
+        keys = dict.fromkeys([*(want.key for want in wants), *released])
         opened = {record.ref for record, _ in entries}
-        await self._weigh_keys(list(keys), bodies)
+        await self._weigh_keys(list(keys), bodies, mine=wants)
         self._sink.close_sources(opened)
 
     def _open(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]]) -> list[TargetKey]:
@@ -245,20 +246,25 @@ class Weigher:
 
     # Decisions
 
-    async def _weigh_keys(self, keys: Sequence[TargetKey], bodies: Bodies) -> None:
+    async def _weigh_keys(self, keys: Sequence[TargetKey], bodies: Bodies, *, mine: Sequence[WantRecord] = ()) -> None:
         async with self._turns.take(keys):
-            await self._weigh_in_turn(keys, bodies)
+            await self._weigh_in_turn(keys, bodies, mine)
 
-    async def _weigh_in_turn(self, keys: Sequence[TargetKey], bodies: Bodies) -> None:
-        wanters = self._ledger.wanters_of(keys)
+    async def _weigh_in_turn(self, keys: Sequence[TargetKey], bodies: Bodies, mine: Sequence[WantRecord]) -> None:
+        wanters = self._ledger.wanters_of(keys, mine=mine)
         await self._fetch_bodies(wanters, bodies)
+        hashed = {(want.ref, want.key): want.fingerprint for want in mine}
         folded: dict[TargetKey, bytes] = {}
+        prints: dict[TargetKey, Fingerprint] = {}
         origin: dict[TargetKey, SourceRef] = {}
         for key in keys:
             wants = [want for want in wanters.get(key, ()) if (want.ref, key) in bodies]
-            if wants:
-                folded[key] = fold_bodies([bodies[want.ref, key] for want in wants], merge=self._merge)
-                origin[key] = self._names.ref(wants[-1].ref)
+            if not wants:
+                continue
+            folded[key] = fold_bodies([bodies[want.ref, key] for want in wants], merge=self._merge)
+            origin[key] = self._names.ref(wants[-1].ref)
+            alone = hashed.get((wants[0].ref, key)) if len(wants) == 1 else None
+            prints[key] = alone or digest_of(folded[key])
             if len(wants) > 1:
                 self._findings.shared.add(key)
         # Asked for before Port is: what is sent while it answers would show in its answer, or not.
@@ -268,7 +274,7 @@ class Weigher:
         records: list[TargetRecord] = []
         found: list[tuple[Upsert, list[SourceRef], bool]] = []
         for key, body in folded.items():
-            wanted = digest_of(body)
+            wanted = prints[key]
             sight, fields, stored = sights[key]
             # Another body is on its way there: what is seen is what was, and this one has to follow.
             sight = Sight.MOVED if key in under_way and sight is not Sight.UNSEEN else sight

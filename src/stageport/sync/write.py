@@ -7,12 +7,14 @@ unknown there, so that a crash at any moment makes the next pass look at it agai
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import Change, Operation, Refusal, WriteOptions
 from stageport.model.errors import MissingBlueprintError
-from stageport.model.events import ChangeApplied, ChangeRefused, Listener
+from stageport.model.events import ChangeRefused, ChangesApplied, Listener
 from stageport.model.fingerprint import digest_of
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
@@ -90,6 +92,7 @@ class Writer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._error: BaseException | None = None
+        self._announced = False
         self.written = KeyLog()
         self.reported: list[Change] = []
         """The first changes that Port took, without their bodies: what a person may want to see."""
@@ -99,6 +102,7 @@ class Writer:
 
     def open_source(self, record: SourceRecord) -> None:
         """Announce a source entity."""
+        self._announced = True
         self._sources[record.ref] = _Waiting(record)
 
     def close_sources(self, refs: Iterable[SourceRef]) -> None:
@@ -107,6 +111,7 @@ class Writer:
 
     def forget_sources(self, refs: Iterable[SourceRef]) -> None:
         """Settle these not, whatever they wait for: more is to come than they were announced for."""
+        self._announced = True
         for ref in refs:
             self._sources.pop(ref, None)
 
@@ -245,11 +250,14 @@ class Writer:
     def _doubt(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
         """Note for good that nobody knows what Port holds of these, and return what was known.
 
-        Whether Port takes a body is not known until it answers, and the process may be gone by then.
+        Whether Port takes a body is not known until it answers, and the process may be gone by then. Of what was not
+        known before, the ledger can tell by itself: a source entity that is not settled wants it.
         """
         before = self._ledger.targets(keys)
-        self._ledger.acknowledge([TargetRecord(key, UNKNOWN) for key in keys])
-        self._ledger.keep()
+        self._ledger.acknowledge([TargetRecord(key, UNKNOWN) for key in before])
+        if before or self._announced:
+            self._announced = False
+            self._ledger.keep()
         return before
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -278,10 +286,17 @@ class Writer:
     def _note_answers(
         self, batch: Sequence[Upsert], refusals: Sequence[Refusal | None], before: Mapping[TargetKey, TargetRecord]
     ) -> None:
-        taken = [upsert for upsert, refusal in zip(batch, refusals, strict=True) if refusal is None]
-        self._ledger.acknowledge([TargetRecord(one.change.key, one.fingerprint) for one in taken])
+        # Port may hold what it answered with an error of its own: that is not known, and noted as such.
+        known = [
+            TargetRecord(one.change.key, one.fingerprint if refusal is None else UNKNOWN)
+            for one, refusal in zip(batch, refusals, strict=True)
+            if refusal is None or not refusal.is_sure
+        ]
+        self._ledger.acknowledge(known)
         refused = [one.change.key for one, refusal in zip(batch, refusals, strict=True) if refusal and refusal.is_sure]
-        restore_targets(self._ledger, refused, before)
+        if refused:
+            restore_targets(self._ledger, refused, before)
+        self._took([one.change for one, refusal in zip(batch, refusals, strict=True) if refusal is None])
         for upsert, refusal in zip(batch, refusals, strict=True):
             key = upsert.change.key
             if refusal is not None:
@@ -289,7 +304,6 @@ class Writer:
                 continue
             self._refused.pop(key, None)
             self.written.note(key)
-            self._took(upsert.change)
             if not self._is_pending(key):
                 self._leave(self._waiters.pop(key, ()))
 
@@ -299,15 +313,15 @@ class Writer:
             if later is not None:
                 self._queued.setdefault(later.change.blueprint, {})[later.change.key] = later
 
-    def _took(self, change: Change) -> None:
-        # Port may have made it already, as the stub that another one related to: for people it is created here.
-        if change.operation is Operation.CREATE:
-            self.applied.created += 1
-        else:
-            self.applied.updated += 1
-        if len(self.reported) < REPORTED:
-            self.reported.append(replace(change, body=b""))
-        self._listener(ChangeApplied(change))
+    def _took(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        # Port may have made some already, as stubs that others related to: for people they are created here.
+        created = sum(change.operation is Operation.CREATE for change in changes)
+        self.applied.created += created
+        self.applied.updated += len(changes) - created
+        self.reported += [replace(change, body=b"") for change in changes[: REPORTED - len(self.reported)]]
+        self._listener(ChangesApplied(tuple(changes)))
 
     # The end
 

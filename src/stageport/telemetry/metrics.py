@@ -5,17 +5,18 @@ in a registry of its own, so two services in one process do not mix. A scrape re
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from stageport.model.changes import Operation
+from stageport.model.changes import Change, Operation
 from stageport.model.events import (
-    ChangeApplied,
     ChangeRefused,
+    ChangesApplied,
     DutyChanged,
     Event,
     FieldFailed,
@@ -87,8 +88,8 @@ class Metrics:
         match event:
             case PageRead(kind, count):
                 self._read.labels(kind.lower()).inc(count)
-            case ChangeApplied(change):
-                self._changes.labels(change.operation.value, WRITTEN).inc()
+            case ChangesApplied(changes):
+                self._note_changes(changes)
             case ChangeRefused(change):
                 self._changes.labels(change.operation.value, REFUSED).inc()
             case FieldFailed():
@@ -125,6 +126,10 @@ class Metrics:
             self._ledger.set(event.size)
         else:
             self._standby.set(0 if event.works else 1)
+
+    def _note_changes(self, changes: Sequence[Change]) -> None:
+        for operation, count in Tally(change.operation for change in changes).items():
+            self._changes.labels(operation.value, WRITTEN).inc(count)
 
     def _note_end(self, ended: PassEnded) -> None:
         self._passes.labels(ended.kind, ended.state).inc()

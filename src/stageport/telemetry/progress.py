@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stageport.model.events import (
-    ChangeApplied,
     ChangeRefused,
+    ChangesApplied,
     ChangesFound,
     Event,
     Listener,
@@ -45,8 +45,8 @@ class Tally:
                 self.mapped += event.sources
             case ChangesFound():
                 self.to_write += event.count
-            case ChangeApplied():
-                self.written += 1
+            case ChangesApplied():
+                self.written += len(event.changes)
             case ChangeRefused():
                 self.refused += 1
             case Waiting():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from stageport.model.changes import Change, Operation
 from stageport.model.entities import Json
-from stageport.model.events import ChangeApplied, ChangeRefused, Event, PageMapped, PageRead, PassEnded, PassStarted
+from stageport.model.events import ChangeRefused, ChangesApplied, Event, PageMapped, PageRead, PassEnded, PassStarted
 
 RECONCILIATION = "__reconciliation__"
 RUNTIME = "__runtime__"
@@ -40,10 +40,10 @@ class PassCounts:
                 self.mapped[kind.lower()] += sources
                 self.targets[kind.lower()] += targets
                 self.filtered[kind.lower()] += filtered_out
-            case ChangeApplied(change) if change.operation is Operation.DELETE:
-                self.deleted += 1
-            case ChangeApplied(change):
-                self.loaded[_place(change)] += 1
+            case ChangesApplied(changes):
+                written = [_place(change) for change in changes if change.operation is not Operation.DELETE]
+                self.loaded.update(written)
+                self.deleted += len(changes) - len(written)
             case ChangeRefused(change):
                 self.refused[_place(change)] += 1
             case _:

@@ -6,8 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from stageport.model.changes import Change, Operation, Refusal
 from stageport.model.entities import FieldProblem
 from stageport.model.events import (
-    ChangeApplied,
     ChangeRefused,
+    ChangesApplied,
     ChangesFound,
     Event,
     FieldFailed,
@@ -75,8 +75,7 @@ def test_entities_read_are_counted_by_kind_whatever_its_case(metrics: Metrics) -
 
 
 def test_changes_are_counted_by_operation_and_outcome(metrics: Metrics) -> None:
-    metrics(ChangeApplied(change(Operation.CREATE)))
-    metrics(ChangeApplied(change(Operation.CREATE)))
+    metrics(ChangesApplied((change(Operation.CREATE), change(Operation.CREATE))))
     metrics(ChangeRefused(change(Operation.UPDATE), REFUSAL))
     found = {name: value for name, value in read(metrics).items() if name.startswith("stageport_changes_total")}
     assert found == {

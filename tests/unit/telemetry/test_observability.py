@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from stageport.model.changes import Change, Operation
-from stageport.model.events import ChangeApplied, PageRead, PassEnded
+from stageport.model.events import ChangesApplied, PageRead, PassEnded
 from stageport.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +30,7 @@ def exported() -> Exported:
     metrics = Metrics(version="1.2.3")
     metrics(PageRead("component", 1, 1))
     metrics(PassEnded("resync", "completed", 1.0, 0, 0, 0))
-    metrics(ChangeApplied(Change(Operation.CREATE, "component", "a")))
+    metrics(ChangesApplied((Change(Operation.CREATE, "component", "a"),)))
     found: Exported = {}
     for family in text_string_to_metric_families(metrics.render().decode()):
         for sample in family.samples:

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from stageport.model.changes import Change, Operation
-from stageport.model.events import ChangeApplied, ChangesFound, Event, PageMapped, PageRead, Waiting
+from stageport.model.events import ChangesApplied, ChangesFound, Event, PageMapped, PageRead, Waiting
 from stageport.telemetry.fan_out import fan_out
 from stageport.telemetry.progress import show_progress
 
@@ -14,7 +14,7 @@ PASS: list[Event] = [
     PageRead("component", 200, 700),
     PageMapped("component", 200, 200),
     ChangesFound(2),
-    ChangeApplied(CHANGE),
+    ChangesApplied((CHANGE,)),
 ]
 
 
