@@ -22,10 +22,15 @@ def digest_of(content: bytes) -> Fingerprint:
     return blake2b(content, digest_size=SIZE).digest()
 
 
-@lru_cache(maxsize=4096)  # a catalog's owners and systems are related to over and over
 def key_hash(key: TargetKey) -> bytes:
     """Hash the name of a target entity, in 8 bytes."""
-    return blake2b(f"{key.blueprint}\0{key.identifier}".encode(), digest_size=KEY_SIZE).digest()
+    return name_hash(*key)
+
+
+@lru_cache(maxsize=4096)  # a catalog's owners and systems are related to over and over
+def name_hash(blueprint: str, identifier: str) -> bytes:
+    """Hash the name of a target entity as ``key_hash`` does."""
+    return blake2b(f"{blueprint}\0{identifier}".encode(), digest_size=KEY_SIZE).digest()
 
 
 class StoredFields(NamedTuple):
@@ -47,19 +52,13 @@ class StoredFields(NamedTuple):
 def stored_fingerprint(entity: Json, fields: StoredFields) -> Fingerprint:
     """Hash what Port holds of the given fields, so that null and absent are the same and lists of names are sets."""
     properties, relations = entity.get("properties") or {}, entity.get("relations") or {}
-    held = (
-        [(name, value) for name in fields.plain if (value := _plain(name, entity.get(name))) is not None],
-        [(name, value) for name in fields.properties if (value := properties.get(name)) is not None],
-        [(name, _as_names(value)) for name in fields.relations if (value := relations.get(name))],
-    )
+    held = [_as_names(entity.get(name)) if name == "team" else entity.get(name) for name in fields.plain]
+    held += [properties.get(name) for name in fields.properties]
+    held += [_as_names(relations.get(name)) for name in fields.relations]
     return digest_of(_encoder.encode(held))
 
 
-def _plain(name: str, value: Json) -> Json:
-    if name != "team":
-        return value
-    return _as_names(value) if value else None
-
-
-def _as_names(value: Json) -> list[str]:
+def _as_names(value: Json) -> list[str] | None:
+    if not value:
+        return None
     return sorted(map(str, value)) if isinstance(value, list) else [str(value)]

@@ -22,15 +22,21 @@ T = TypeVar("T")
 
 def related_keys(body: Json, blueprint: Blueprint | None) -> Iterator[TargetKey]:
     """Yield the target entities that a body relates to; relations the blueprint does not know are left aside."""
-    if blueprint is None:
+    return (TargetKey(*name) for name in related_names(body.get("relations"), blueprint))
+
+
+def related_names(relations: Json, blueprint: Blueprint | None) -> Iterator[tuple[str, str]]:
+    """Yield blueprint and identifier of what a body's relations lead to, as ``related_keys`` does."""
+    if blueprint is None or not relations:
         return
-    for name, value in (body.get("relations") or {}).items():
-        relation = blueprint.relations.get(name)
-        if relation is None:
+    known = blueprint.relations
+    for name, value in relations.items():
+        if name not in known:
             continue
-        for identifier in value if isinstance(value, list) else [value]:
+        target = known[name].target
+        for identifier in value if isinstance(value, list) else (value,):
             if isinstance(identifier, str):
-                yield TargetKey(relation.target, identifier)
+                yield target, identifier
 
 
 def waves(changes: Sequence[Change], blueprints: Mapping[str, Blueprint]) -> list[list[Change]]:

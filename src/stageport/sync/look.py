@@ -18,8 +18,6 @@ from stageport.sync.seams import Ledger, TargetCatalog
 from stageport.sync.surroundings import Ground
 from stageport.sync.tasks import run_limited
 
-_EMPTY = stored_fingerprint({}, StoredFields())
-
 READS_AT_ONCE = 4
 
 Seen = tuple[Sight, tuple[FieldChange, ...], Fingerprint]
@@ -85,7 +83,7 @@ class Looker:
     def _is_bare(self, key: TargetKey, current: Json) -> bool:
         # An entity without a title is shown, and by some routes returned, under its identifier.
         shown = {**current, "title": None} if current.get("title") == key.identifier else current
-        return self._stored(key, shown) == _EMPTY
+        return self._stored(key, shown) == self._stored(key, {})
 
     def _stored(self, key: TargetKey, current: Json) -> Fingerprint:
         name = key.blueprint

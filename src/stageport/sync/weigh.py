@@ -6,6 +6,7 @@ entity, because both then have to be folded into one body.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import starmap
 
 import msgspec
 
@@ -14,13 +15,13 @@ from stageport.model.changes import Change, FieldChange, Operation
 from stageport.model.entities import Json, MappedSource, SourceEntity, TargetEntity
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ChangesFound, PageMapped
-from stageport.model.fingerprint import digest_of, key_hash
+from stageport.model.fingerprint import digest_of, name_hash
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.decide import Decision, Sight, decide
 from stageport.plan.diff import is_search
 from stageport.plan.fold import fold_bodies
-from stageport.plan.order import related_keys
+from stageport.plan.order import related_names
 from stageport.sync.findings import Findings
 from stageport.sync.look import Looker
 from stageport.sync.names import LedgerNames, Place
@@ -193,7 +194,7 @@ class Weigher:
     def _related(self, key: TargetKey, body: bytes) -> bytes:
         blueprint = self._ground.blueprints.get(key.blueprint)
         relations = _related_bodies.decode(body).relations
-        return b"".join(map(key_hash, related_keys({"relations": relations}, blueprint)))
+        return b"".join(starmap(name_hash, related_names(relations, blueprint)))
 
     # Names
 
