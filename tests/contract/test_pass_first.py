@@ -297,6 +297,8 @@ async def test_a_stop_during_the_last_report_is_not_lost(broken: bool) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert world.resync_state() == ("failed" if broken else "completed")
+        ends = [event.state for event in world.heard if isinstance(event, PassEnded)]
+        assert ends == (["failed"] if broken else ["completed"])
 
 
 # Examples

@@ -220,7 +220,7 @@ async def test_rule_1_a_backstage_that_cannot_be_read_at_all_is_one_error(fault:
 
 
 async def test_rule_1_a_door_that_is_closed_to_one_kind_is_not_tried_for_every_other() -> None:
-    kinds = ["Component", "Group", "User", "API", "System", "Domain", "Resource", "Template"]
+    kinds = ["Component", "Group", "User", "API", "System", "Domain", "Resource", "Template", "Location"]
     async with serve_world(sources()) as world:
         world.install(mapping(*(resource(kind, "service") for kind in kinds)), blueprints=[SERVICE])
         always(FaultKind.STATUS, "/", status=401, body="{}")(world)

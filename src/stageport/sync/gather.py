@@ -16,7 +16,8 @@ from stageport.sync.findings import Findings
 from stageport.sync.seams import SourceCatalog
 from stageport.sync.tasks import run_limited
 
-KINDS_AT_ONCE = 5
+KINDS_AT_ONCE = 8
+"""The pages of one kind follow each other: the largest kind has to begin early, and nobody knows yet which it is."""
 PAGES_AT_ONCE = 4
 EXAMPLES_KEPT = 5
 

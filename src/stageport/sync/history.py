@@ -60,6 +60,7 @@ class PassNotes:
     began: datetime
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(TOLD, 0)))
     refused: list[RefusedEntity] = field(default_factory=list)
+    over: bool = False
 
     def __call__(self, event: Event) -> None:
         """Take in an event and pass it on."""
@@ -96,11 +97,14 @@ class PassNotes:
         self._end(state, code, held=held, refused=self.counts["refused"] + len(plan.blocked))
 
     def break_off(self, error: StageportError, *, state: str) -> None:
-        """Note a pass that did not reach its end, and why."""
+        """Note a pass that did not reach its end, and why; of one that did, nothing that comes later changes it."""
+        if self.over:
+            return
         self.run = msgspec.structs.replace(self.run, error=self._words(error.message), hint=self._words(error.hint))
         self._end(state, error.exit, held=0, refused=0)
 
     def _end(self, state: str, code: Exit, *, held: int, refused: int) -> None:
+        self.over = True
         seconds = max(0.0, (self.recorder.now() - self.began).total_seconds())
         self.run = msgspec.structs.replace(
             self.run,

@@ -34,7 +34,7 @@ from stageport.plan.safety import Verdict
 from stageport.sync.conclude import Conclusion, add_up_deletes
 from stageport.sync.erase import Eraser, read_relations, requiring
 from stageport.sync.findings import Findings
-from stageport.sync.gather import Gatherer
+from stageport.sync.gather import KINDS_AT_ONCE, Gatherer
 from stageport.sync.hinted import HintReader
 from stageport.sync.keeping import gathering
 from stageport.sync.look import Looker
@@ -46,8 +46,8 @@ from stageport.sync.tasks import both, run_limited
 from stageport.sync.weigh import Weigher, read_refs
 from stageport.sync.write import Applied, Writer
 
-KINDS_AT_ONCE = 5
 CHANGED_AT_ONCE = 500
+READS_BACK_AT_ONCE = 5
 VERIFIED_MAPPING = "verified-mapping"
 VERIFIED_AT = "verified-at"
 
@@ -126,7 +126,7 @@ async def _conduct(
         verdict = await run.judge(before_end=lambda: writer.finish(ground.blueprints))
         if scope.kind is PassKind.VERIFY:
             looker = Looker(around.target, ground, ledger)
-            await run_limited(looker.note_stored, writer.written.chunks(size=CHANGED_AT_ONCE), limit=KINDS_AT_ONCE)
+            await run_limited(looker.note_stored, writer.written.chunks(size=CHANGED_AT_ONCE), limit=READS_BACK_AT_ONCE)
         relations = await read_relations(around.target, ground, verdict.deletes)
         touched = writer.applied.written + len(writer.applied.refused)
         plan = _plan(

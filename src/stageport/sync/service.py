@@ -141,7 +141,6 @@ async def run_afresh(around: Surroundings, options: PassOptions) -> tuple[Ground
     with _noted(around, options) as notes:
         ground = await prepare(around, options)
         outcome = await _run_reported(replace(around, listener=notes), ground, options, notes)
-        notes.conclude(outcome.plan, state=outcome.state, code=outcome.exit)
     return ground, outcome
 
 
@@ -165,6 +164,8 @@ async def _run_reported(around: Surroundings, ground: Ground, options: PassOptio
     except StageportError:
         await _report_end(around, "failed", started=started, options=options)
         raise
+    # It is over: what is told of it elsewhere does not wait until Port was told its state.
+    notes.conclude(outcome.plan, state=outcome.state, code=outcome.exit)
     ended = _report_end(around, outcome.state, started=started, options=options)
     await both(_send_examples(around, outcome.examples), ended)
     return outcome

@@ -59,22 +59,26 @@ class Spool:
 
 
 class KeyLog:
-    """The names of many target entities, in the order in which they were noted."""
+    """The names of many target entities, those of each blueprint in the order in which they were noted."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by ``close``
+        self._files: dict[str, tempfile.SpooledTemporaryFile[bytes]] = {}
 
     def note(self, key: TargetKey) -> None:
         """Add a name."""
-        self._file.write(msgspec.json.encode(key) + b"\n")
+        if key.blueprint not in self._files:
+            self._files[key.blueprint] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by ``close``
+        self._files[key.blueprint].write(msgspec.json.encode(key.identifier) + b"\n")
 
     def chunks(self, *, size: int) -> Iterator[list[TargetKey]]:
-        """Yield all names so many at a time; note none meanwhile."""
-        self._file.seek(0)
-        while lines := list(islice(self._file, size)):
-            yield [TargetKey(*msgspec.json.decode(line)) for line in lines]
-        self._file.seek(0, 2)
+        """Yield all names so many at a time, of one blueprint each time; note none meanwhile."""
+        for blueprint, file in self._files.items():
+            file.seek(0)
+            while lines := list(islice(file, size)):
+                yield [TargetKey(blueprint, msgspec.json.decode(line)) for line in lines]
+            file.seek(0, 2)
 
     def close(self) -> None:
         """Delete what is on disk."""
-        self._file.close()
+        for file in self._files.values():
+            file.close()

@@ -26,6 +26,16 @@ def test_the_latest_upsert_of_each_target_comes_back_with_its_body(weight: int) 
         assert spool.read(TargetKey("service", "a")).change.body == b"{}"
 
 
+def test_names_come_back_by_blueprint() -> None:
+    with closing(KeyLog()) as log:
+        for place in range(4):
+            log.note(TargetKey("service" if place % 2 else "api", str(place)))
+        assert list(log.chunks(size=500)) == [
+            [TargetKey("api", "0"), TargetKey("api", "2")],
+            [TargetKey("service", "1"), TargetKey("service", "3")],
+        ]
+
+
 @pytest.mark.parametrize("count", [0, 5, 120_000], ids=["none", "a few", "more than stays in memory"])
 def test_every_name_that_was_noted_comes_back_once_in_order(count: int) -> None:
     keys = [TargetKey("service", f'ß "{number}"\n/component:default') for number in range(count)]

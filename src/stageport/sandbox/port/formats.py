@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import yaml
@@ -86,7 +87,7 @@ def is_international_email(text: str) -> bool:
 
 def is_url(text: str) -> bool:
     """http, https or ftp to a name with a dot or to a public IPv4 address; no white space anywhere."""
-    if not text or any(map(str.isspace, text)):
+    if not text or text.split(maxsplit=1) != [text]:
         return False
     try:
         parts = urlsplit(text)
@@ -98,6 +99,7 @@ def is_url(text: str) -> bool:
     return _is_public_host(parts.hostname or "")
 
 
+@lru_cache(maxsize=1024)  # a catalog's links lead to the same few hosts
 def _is_public_host(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)

@@ -60,6 +60,8 @@ def contains_any(stored: Json, wanted: Json) -> bool:
 
 def is_in(stored: Json, wanted: Json) -> bool:
     """Find the value, or a member of it, among several."""
+    if isinstance(stored, str):
+        return stored in wanted
     return any(equals(stored, one) for one in wanted)
 
 

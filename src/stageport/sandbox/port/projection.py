@@ -14,6 +14,7 @@ from stageport.sandbox.port.options import Behaviour
 from stageport.sandbox.port.paths import PathWalker
 from stageport.sandbox.port.records import StoredEntity
 
+_HEAD = ("identifier", "title", "icon", "blueprint", "team", "createdAt", "createdBy", "updatedAt", "updatedBy")
 _META_OF_MIRROR = ("$identifier", "$title", "$icon", "$team", "$createdAt", "$updatedAt")
 
 
@@ -41,6 +42,26 @@ class Fields:
         return not self.include or group in self.include or any(name.startswith(prefix) for name in self.include)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The names that are shown of one blueprint's entities; None: not even the group they would be in."""
+
+    head: frozenset[str]
+    properties: frozenset[str] | None
+    relations: frozenset[str] | None
+
+    @classmethod
+    def of(cls, fields: Fields, blueprint: CompiledBlueprint) -> "_Shown":
+        def group(name: str, members: Iterable[str]) -> frozenset[str] | None:
+            return frozenset(one for one in members if fields.allows(name, one)) if fields.has_group(name) else None
+
+        return cls(
+            head=frozenset(name for name in _HEAD if _shows(fields, name)),
+            properties=group("properties", [*blueprint.checks, *blueprint.computed]),
+            relations=group("relations", blueprint.relations),
+        )
+
+
 class Projector:
     """Shows entities, all with the same fields."""
 
@@ -49,6 +70,7 @@ class Projector:
         self._walker = walker
         self._unset_as_null = behaviour.unset_properties_as_null
         self._fields = fields
+        self._shown: dict[str, _Shown] = {}
 
     def show_all(self, entities: Iterable[StoredEntity]) -> list[dict[str, Json]]:
         """Show several entities."""
@@ -56,18 +78,22 @@ class Projector:
 
     def show(self, entity: StoredEntity) -> dict[str, Json]:
         """Show one entity as Port answers it."""
-        fields = self._fields
         blueprint = self._catalog.get(entity.blueprint)
-        shown = {name: value for name, value in _head(entity).items() if _shows(fields, name)}
-        if fields.has_group("properties"):
+        asked = self._asked(blueprint)
+        shown = {name: value for name, value in _head(entity).items() if name in asked.head}
+        if asked.properties is not None:
             properties = self._properties(entity, blueprint)
-            shown["properties"] = {
-                name: value for name, value in properties.items() if fields.allows("properties", name)
-            }
-        if fields.has_group("relations"):
+            shown["properties"] = {name: value for name, value in properties.items() if name in asked.properties}
+        if asked.relations is not None:
             relations = self._relations(entity, blueprint)
-            shown["relations"] = {name: value for name, value in relations.items() if fields.allows("relations", name)}
+            shown["relations"] = {name: value for name, value in relations.items() if name in asked.relations}
         return shown
+
+    def _asked(self, blueprint: CompiledBlueprint) -> "_Shown":
+        asked = self._shown.get(blueprint.identifier)
+        if asked is None:
+            asked = self._shown[blueprint.identifier] = _Shown.of(self._fields, blueprint)
+        return asked
 
     def _properties(self, entity: StoredEntity, blueprint: CompiledBlueprint) -> Mapping[str, Json]:
         properties: Mapping[str, Json] = {
