@@ -42,7 +42,7 @@ from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
 from stageport.sync.sink import Collector, Sink
 from stageport.sync.surroundings import Ground, Surroundings
-from stageport.sync.tasks import both, run_limited
+from stageport.sync.tasks import beside, both, run_limited
 from stageport.sync.weigh import Weigher, read_refs
 from stageport.sync.write import Applied, Writer
 
@@ -229,7 +229,11 @@ class _Pass:
         """Read, map and weigh everything in scope, and judge what is stale."""
         owned = self._scope.lists_owned
         known = self._ledger.count_targets()
-        async with self._around.start_mapper(self._ground.document) as mapper:
+        remembers = self._ledger.read_fact(VERIFIED_MAPPING) == mapping_fingerprint(self._ground.document).hex()
+        async with (
+            self._around.start_mapper(self._ground.document) as mapper,
+            beside(self._warm_up(mapper) if not remembers else None),
+        ):
             weigher = self._weigher(mapper, looks=self._scope.kind is PassKind.VERIFY)
             gone = await self._read(weigher, mapper)
             conclusion = Conclusion(
@@ -243,12 +247,17 @@ class _Pass:
                 known=known,
                 narrowed=self._findings.narrowed,
                 kinds=self._scope.kinds,
-                remembers=self._ledger.read_fact(VERIFIED_MAPPING) == mapping_fingerprint(self._ground.document).hex(),
+                remembers=remembers,
             )
             verdict = await conclusion.judge(gone, release_deletes=self._scope.release_deletes)
             if before_end is not None:
                 await before_end()
         return verdict
+
+    async def _warm_up(self, mapper: Mapper) -> None:
+        """Have the mapping's processes start while the first pages are on their way: all of them are to be mapped."""
+        for _, read in self._places[:1]:
+            await mapper.map_page(read.kind, [], resources=read.resources)
 
     def _weigher(self, mapper: Mapper, *, looks: bool) -> Weigher:
         return Weigher(

@@ -59,6 +59,18 @@ async def both(first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]) ->
     return one.result(), other.result()
 
 
+@asynccontextmanager
+async def beside(coroutine: Coroutine[Any, Any, None] | None) -> AsyncIterator[None]:
+    """Run a coroutine while the block lasts; what it raises is left to those who need what it was to bring about."""
+    tasks = [asyncio.ensure_future(coroutine)] if coroutine else []
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def first_of(*awaitables: Awaitable[object]) -> None:
     """Wait until one of several is done, and let go of the others.
 

@@ -83,6 +83,7 @@ class PortReporter:
         self._there = {"logs": asyncio.Event(), "metrics": asyncio.Event()}
         self._full = asyncio.Event()
         self._troubled: set[str] = set()
+        self._closing = False
 
     def __call__(self, event: Event) -> None:
         """Take in an event; never waits."""
@@ -107,12 +108,13 @@ class PortReporter:
         try:
             yield
         finally:
+            self._closing = True
+            for event in (*self._there.values(), self._full):
+                event.set()
+            await asyncio.wait(tasks[:2], timeout=CLOSING_SECONDS)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSING_SECONDS):
-                    await self._empty()
 
     def _take_records(self, records: list[Json]) -> None:
         if len(self._records) + len(records) > KEPT_RECORDS:
@@ -142,6 +144,8 @@ class PortReporter:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), self._flush_seconds)
             await self._send_logs()
+            if self._closing:
+                return
 
     async def _send_logs(self) -> None:
         if not self._ingest.knows("logs"):
@@ -157,16 +161,12 @@ class PortReporter:
             await self._there["metrics"].wait()
             self._there["metrics"].clear()
             await self._send_metrics()
+            if self._closing:
+                return
 
     async def _send_metrics(self) -> None:
         while self._reports and self._ingest.knows("metrics"):
-            batch = self._next_reports()
-            try:
-                await asyncio.gather(*map(self._send, batch))
-            except asyncio.CancelledError:
-                # Port may have them already; figures that are put there twice are the same figures.
-                self._reports.extendleft(report for report in reversed(batch) if report[0] == "PUT")
-                raise
+            await asyncio.gather(*map(self._send, self._next_reports()))
 
     def _next_reports(self) -> list[Report]:
         """Take what may be sent side by side: the figures of several kinds; what opens a pass goes first and alone."""
@@ -180,9 +180,6 @@ class PortReporter:
             await asyncio.sleep(self._options.heartbeat)
             if self._counts is not None and self._ingest.knows("metrics"):
                 await self._send(("POST", "metrics", "/heartbeat", {"eventId": self._counts.started.pass_id}))
-
-    async def _empty(self) -> None:
-        await asyncio.gather(self._send_metrics(), self._send_logs())
 
     async def _send(self, report: Report) -> None:
         method, place, path, body = report
