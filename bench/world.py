@@ -61,7 +61,7 @@ class World:
     def environment(self) -> dict[str, str]:
         """The whole environment of a command: no setting of whoever runs the benchmark counts."""
         return {
-            "PATH": os.environ.get("PATH", ""), **{k: os.environ[k] for k in ("PYTHONPATH", "SAMPLE_TO") if k in os.environ},
+            "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.folder),
             "BACKSTAGE_URL": self.backstage.url,
             "BACKSTAGE_TOKEN": BACKSTAGE_TOKEN,
