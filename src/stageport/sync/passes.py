@@ -10,7 +10,6 @@
 Losing the ledger turns the next pass into a verify, and nothing else.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -20,7 +19,7 @@ from enum import StrEnum
 import msgspec
 
 from stageport.mapping.document import MappingDocument
-from stageport.mapping.static import Read, reads_of
+from stageport.mapping.static import reads_of
 from stageport.model.changes import Change, WriteOptions
 from stageport.model.entities import SourceEntity
 from stageport.model.errors import SourceError
@@ -292,18 +291,14 @@ class _Pass:
         return [name for name in self._ledger.unseen(number=self._number) if self._in_scope(name)]
 
     async def _read_everything(self, weigher: Weigher) -> None:
-        """Read every kind; the first pages are on their way while Port lists what is ours, and are weighed after it."""
-        listed = asyncio.Event()
-
-        async def take(number: int, read: Read, sources: Sequence[SourceEntity]) -> None:
-            await listed.wait()
-            await weigher.take(number, read, sources)
+        """Read every kind, and have Port list what is ours meanwhile; nothing is written before it has done so."""
+        listed = weigher.wait_before_writing()
 
         async def list_owned() -> None:
             await self._list_owned()
             listed.set()
 
-        gatherer = Gatherer(self._around.source, self._findings, take=take, listener=self._around.listener)
+        gatherer = Gatherer(self._around.source, self._findings, take=weigher.take, listener=self._around.listener)
         await both(list_owned(), gatherer.read_all(self._places))
 
     def _in_scope(self, name: SourceRef) -> bool:

@@ -5,6 +5,7 @@ What it wants stands in the ledger; its content is fetched and mapped only when 
 entity, because both then have to be folded into one body.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import starmap
 
@@ -75,6 +76,13 @@ class Weigher:
         self._looker = Looker(around.target, ground, ledger, empty=empty) if looks else None
         self._names = LedgerNames(reads_of(ground.document))
         self._turns = Turns()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+
+    def wait_before_writing(self) -> asyncio.Event:
+        """Weigh, but hand nothing on to be written until the event that this returns is set."""
+        self._may_write.clear()
+        return self._may_write
 
     async def take(self, number: int, read: Read, sources: Sequence[SourceEntity]) -> None:
         """Weigh a page of source entities as they were read.
@@ -301,8 +309,10 @@ class Weigher:
         wants it, and then as the last one does, would never come to rest. What is absent, or there as an empty stub
         that some relation has made, is written at once: in a first sync that is everything.
         """
-        if found:
-            self._around.listener(ChangesFound(len(found)))
+        if not found:
+            return
+        self._around.listener(ChangesFound(len(found)))
+        await self._may_write.wait()
         for upsert, refs, late in found:
             await self._sink.put(upsert, refs=refs, late=late)
         await self._sink.push()

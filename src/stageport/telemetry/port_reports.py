@@ -96,6 +96,7 @@ class PortReporter:
             case PassEnded() if self._counts is not None and event.pass_id == self._counts.started.pass_id:
                 self._tell_end(self._counts, event)
                 self._counts = None
+                self._full.set()  # what a pass has said is told with its figures
             case _ if self._counts is not None:
                 self._counts(event)
             case _:
