@@ -11,6 +11,7 @@ Fingerprint = bytes
 """16 bytes that stand for a content; empty bytes stand for "not known"."""
 
 UNKNOWN: Fingerprint = b""
+SEARCHED = b"?"
 
 
 class SourceRecord(NamedTuple):
@@ -46,7 +47,8 @@ class TargetRecord(NamedTuple):
     """A target entity at Port.
 
     ``acknowledged`` is the fingerprint of the body that Port last took, ``stored`` that of what Port was last seen to
-    hold of it (Port may normalise what it stores); either may be ``UNKNOWN``.
+    hold of it (Port may normalise what it stores); either may be ``UNKNOWN``. ``stored`` ends in ``SEARCHED`` where
+    Port found some of it by a query.
     """
 
     key: TargetKey

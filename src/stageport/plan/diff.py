@@ -7,6 +7,8 @@ a list, a many-relation is a set. Calculated properties are never compared, beca
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from stageport.model.blueprints import Blueprint
 from stageport.model.changes import FieldChange
 from stageport.model.entities import Json
@@ -37,6 +39,14 @@ def same_json(left: Json, right: Json) -> bool:
 def is_search(value: Json) -> bool:
     """Tell whether a value is a search query (``combinator`` and ``rules``), which Port evaluates when it writes."""
     return isinstance(value, dict) and "combinator" in value and "rules" in value
+
+
+def holds_search(body: bytes) -> bool:
+    """Tell whether Port finds the team or a relation of a body by a query; what it finds may differ every time."""
+    if b'"combinator"' not in body:
+        return False
+    desired = msgspec.json.decode(body)
+    return is_search(desired.get("team")) or any(map(is_search, (desired.get("relations") or {}).values()))
 
 
 def _changes(desired: Json, current: Json, blueprint: Blueprint | None, *, merge: bool) -> Iterator[FieldChange]:

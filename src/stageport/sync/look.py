@@ -10,7 +10,7 @@ from stageport.model.changes import FieldChange
 from stageport.model.entities import Json
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.fingerprint import StoredFields, stored_fingerprint
-from stageport.model.ledger import UNKNOWN, Fingerprint, TargetRecord
+from stageport.model.ledger import SEARCHED, UNKNOWN, Fingerprint, TargetRecord
 from stageport.model.refs import TargetKey
 from stageport.plan.decide import Sight
 from stageport.plan.diff import diff_target
@@ -30,16 +30,24 @@ class Looker:
     """Reads target entities by name, with the fields that the mapping writes.
 
     ``empty`` are blueprints of which Port held nothing when the pass began: what the ledger says of theirs is all
-    there is to know.
+    there is to know. ``searches_again``: what Port found by a query counts as moved, because it may find something else
+    by now, and does so only when the entity is written.
     """
 
     def __init__(
-        self, target: TargetCatalog, ground: Ground, ledger: Ledger, *, empty: Collection[str] = frozenset()
+        self,
+        target: TargetCatalog,
+        ground: Ground,
+        ledger: Ledger,
+        *,
+        empty: Collection[str] = frozenset(),
+        searches_again: bool = False,
     ) -> None:
         self._target = target
         self._ground = ground
         self._ledger = ledger
         self._empty = empty
+        self._searches_again = searches_again
         self._fields: dict[str, StoredFields] = {}
         self._paths: dict[str, list[str]] = {}
 
@@ -50,7 +58,7 @@ class Looker:
         return {
             key
             for key, record in known.items()
-            if record.stored != UNKNOWN and key in current and self._stored(key, current[key]) == record.stored
+            if key in current and self._is_unmoved(record, self._stored(key, current[key]))
         }
 
     async def compare(self, wanted: Mapping[TargetKey, bytes]) -> Mapping[TargetKey, Seen]:
@@ -62,10 +70,14 @@ class Looker:
         seen.update((key, self._compare(key, body, current.get(key), known.get(key))) for key, body in looked.items())
         return seen
 
-    async def note_stored(self, keys: Collection[TargetKey]) -> None:
-        """Read back what was written, so that the next pass knows what Port made of it."""
+    async def note_stored(self, keys: Collection[TargetKey], *, searched: bool = False) -> None:
+        """Read back what was written, so that the next pass knows what Port made of it; ``searched``: by a query."""
+        mark = SEARCHED if searched else b""
         current = await self._read(keys)
-        self._ledger.note_stored({key: self._stored(key, entity) for key, entity in current.items()})
+        self._ledger.note_stored({key: self._stored(key, entity) + mark for key, entity in current.items()})
+
+    def _is_unmoved(self, record: TargetRecord, stored: Fingerprint) -> bool:
+        return record.stored == stored or (record.stored == stored + SEARCHED and not self._searches_again)
 
     def _compare(self, key: TargetKey, body: bytes, current: Json | None, record: TargetRecord | None) -> Seen:
         if current is None:
@@ -75,8 +87,7 @@ class Looker:
         stored = self._stored(key, current)
         if not fields:
             return Sight.EQUAL, (), stored
-        unmoved = record is not None and record.stored != UNKNOWN and record.stored == stored
-        if unmoved:
+        if record is not None and self._is_unmoved(record, stored):
             return Sight.UNMOVED, fields, stored
         return (Sight.BARE if self._is_bare(key, current) else Sight.MOVED), fields, stored
 

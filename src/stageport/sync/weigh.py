@@ -50,7 +50,8 @@ _related_bodies = msgspec.json.Decoder(_RelatedBody)
 class Weigher:
     """Weighs pages of one pass. With ``looks`` it compares with what Port holds, otherwise with the ledger alone.
 
-    ``empty`` are blueprints of which Port held nothing when the pass began.
+    ``empty`` are blueprints of which Port held nothing when the pass began. ``searches_again``: what Port found by a
+    query is written once more, to have it look again.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Weigher:
         number: int,
         looks: bool,
         empty: Collection[str] = frozenset(),
+        searches_again: bool = False,
     ) -> None:
         self._around = around
         self._ground = ground
@@ -73,7 +75,8 @@ class Weigher:
         self._sink = sink
         self._findings = findings
         self._number = number
-        self._looker = Looker(around.target, ground, ledger, empty=empty) if looks else None
+        looker = Looker(around.target, ground, ledger, empty=empty, searches_again=searches_again)
+        self._looker = looker if looks else None
         self._names = LedgerNames(reads_of(ground.document))
         self._turns = Turns()
         self._may_write = asyncio.Event()

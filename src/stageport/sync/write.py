@@ -18,6 +18,7 @@ from stageport.model.events import ChangeRefused, ChangesApplied, Listener
 from stageport.model.fingerprint import digest_of
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
+from stageport.plan.diff import holds_search
 from stageport.plan.order import batches, group_by_blueprint, tied, untie, waves
 from stageport.sync.seams import Ledger, TargetCatalog
 from stageport.sync.spool import KeyLog, Spool, Upsert
@@ -94,6 +95,8 @@ class Writer:
         self._error: BaseException | None = None
         self._announced = False
         self.written = KeyLog()
+        self.searched = KeyLog()
+        """Those of which Port found a relation or the team by a query."""
         self.reported: list[Change] = []
         """The first changes that Port took, without their bodies: what a person may want to see."""
         self.applied = Applied()
@@ -228,6 +231,7 @@ class Writer:
             await asyncio.gather(*late, return_exceptions=True)
         self._held.close()
         self.written.close()
+        self.searched.close()
 
     async def _send(self, blueprint: str, *, whole_batches: bool = False) -> None:
         """Send what is queued of a blueprint; a batch that is not full yet may wait for more."""
@@ -303,7 +307,7 @@ class Writer:
                 self._refused[key] = (upsert, refusal)
                 continue
             self._refused.pop(key, None)
-            self.written.note(key)
+            (self.searched if holds_search(upsert.change.body) else self.written).note(key)
             if not self._is_pending(key):
                 self._leave(self._waiters.pop(key, ()))
 
