@@ -63,7 +63,7 @@ def measure(ledger: SqliteLedger, count: int) -> None:
         each(f"wanters_of, {order}", ledger.wanters_of, keys)
         random.Random(1).shuffle(refs)
         random.Random(1).shuffle(keys)
-    whole("kind_sources", lambda: ledger.kind_sources("component"))
+    whole("kind_refs", lambda: ledger.kind_refs("component"))
     whole("unseen", lambda: ledger.unseen(number=2))
     whole("unowned", lambda: ledger.unowned(number=2))
     whole("unwanted_owned", lambda: ledger.unwanted_owned(number=1))

@@ -180,8 +180,8 @@ class Writer:
         self._later.pop(key, None)
 
     def _is_pending(self, key: TargetKey) -> bool:
-        waiting = (self._withheld, self._later, self._held, self._queued.get(key.blueprint, ()))
-        return any(key in place for place in waiting)
+        queued = self._queued.get(key.blueprint, ())
+        return key in queued or key in self._withheld or key in self._later or key in self._held
 
     async def _queue(self, upsert: Upsert) -> None:
         key = upsert.change.key
@@ -312,7 +312,7 @@ class Writer:
                 self._leave(self._waiters.pop(key, ()))
 
     async def _send_later(self, batch: Sequence[Upsert]) -> None:
-        for upsert in batch:
+        for upsert in batch if self._later else ():
             later = self._later.pop(upsert.change.key, None)
             if later is not None:
                 self._queued.setdefault(later.change.blueprint, {})[later.change.key] = later
