@@ -1,6 +1,6 @@
 """Whatever is asked of a ledger, in whatever order, dictionaries answer the same."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -87,6 +87,7 @@ class LedgerMachine(RuleBasedStateMachine):
         opened: Sequence[tuple[SourceRecord, Sequence[tuple[TargetKey, tuple[int, ...], bytes, list[TargetKey]]]]],
     ) -> None:
         entries = []
+        self.doubt({record.ref for record, _ in opened})
         for record, drafted in opened:
             wants = [
                 WantRecord(record.ref, key, rank, fingerprint, b"".join(map(key_hash, ends)))
@@ -108,9 +109,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.model.sources[record.ref] = record
         self.model.seen[record.ref] = self.model.number
 
+    def doubt(self, refs: Collection[SourceRef]) -> None:
+        """What unsettled source entities wanted may have been written."""
+        for ref in refs:
+            record = self.model.sources.get(ref)
+            if record is not None and record.digest == UNKNOWN:
+                for want in self.model.wants.get(ref, ()):
+                    self.model.targets.setdefault(want.key, TargetRecord(want.key, UNKNOWN))
+
     @rule(dropped=ref_lists)
     def drop_sources(self, dropped: list[SourceRef]) -> None:
         self.ledger.drop_sources(dropped)
+        self.doubt(dropped)
         for ref in dropped:
             for known in (self.model.sources, self.model.seen, self.model.wants, self.model.relations):
                 known.pop(ref, None)
@@ -119,6 +129,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def acknowledge(self, taken: list[TargetRecord]) -> None:
         self.ledger.acknowledge(taken)
         self.model.targets |= {record.key: record for record in taken}
+
+    @rule(stored=st.dictionaries(keys, prints, max_size=4))
+    def note_stored(self, stored: dict[TargetKey, bytes]) -> None:
+        self.ledger.note_stored(stored)
+        for key in stored.keys() & self.model.targets.keys():
+            self.model.targets[key] = self.model.targets[key]._replace(stored=stored[key])
 
     @rule(dropped=key_lists)
     def drop_targets(self, dropped: list[TargetKey]) -> None:

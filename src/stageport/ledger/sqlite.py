@@ -175,6 +175,8 @@ class SqliteLedger:
 
     def settle_sources(self, records: Sequence[SourceRecord], *, number: int) -> None:
         """Note that all these source entities want has been acknowledged."""
+        if self._news:
+            self._news.sources.note(record.ref for record in records)
         self._database.run_each(_PUT_SOURCE, ((*record, number) for record in records))
 
     def unsettle_sources(self, refs: Sequence[SourceRef]) -> None:
