@@ -15,10 +15,13 @@ from stageport.model.refs import TargetKey
 from stageport.plan.decide import Sight
 from stageport.plan.diff import diff_target
 from stageport.sync.seams import Ledger, TargetCatalog
+from stageport.sync.spool import KeyLog
 from stageport.sync.surroundings import Ground
 from stageport.sync.tasks import run_limited
 
 READS_AT_ONCE = 4
+READ_BACK = 500
+READS_BACK_AT_ONCE = 5
 
 Seen = tuple[Sight, tuple[FieldChange, ...], Fingerprint]
 """What was seen of a target entity, where it differs, and the fingerprint of what Port holds."""
@@ -70,11 +73,15 @@ class Looker:
         seen.update((key, self._compare(key, body, current.get(key), known.get(key))) for key, body in looked.items())
         return seen
 
-    async def note_stored(self, keys: Collection[TargetKey], *, searched: bool = False) -> None:
+    async def read_back(self, written: KeyLog, *, searched: bool = False) -> None:
         """Read back what was written, so that the next pass knows what Port made of it; ``searched``: by a query."""
         mark = SEARCHED if searched else b""
-        current = await self._read(keys)
-        self._ledger.note_stored({key: self._stored(key, entity) + mark for key, entity in current.items()})
+
+        async def note(keys: Collection[TargetKey]) -> None:
+            current = await self._read(keys)
+            self._ledger.note_stored({key: self._stored(key, entity) + mark for key, entity in current.items()})
+
+        await run_limited(note, written.chunks(size=READ_BACK), limit=READS_BACK_AT_ONCE)
 
     def _is_unmoved(self, record: TargetRecord, stored: Fingerprint) -> bool:
         return record.stored == stored or (record.stored == stored + SEARCHED and not self._searches_again)

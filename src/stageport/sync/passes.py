@@ -46,7 +46,6 @@ from stageport.sync.weigh import Weigher, read_refs
 from stageport.sync.write import Applied, Writer
 
 CHANGED_AT_ONCE = 500
-READS_BACK_AT_ONCE = 5
 VERIFIED_MAPPING = "verified-mapping"
 VERIFIED_AT = "verified-at"
 
@@ -122,19 +121,13 @@ async def _conduct(
     findings = Findings(around.listener, narrowed=scope.kind is PassKind.HINTED)
     try:
         run = _Pass(
-            around,
-            ground,
-            ledger,
-            sink=writer,
-            findings=findings,
-            scope=scope,
-            number=number,
-            empty=empty,
-            searches_again=True,
+            around, ground, ledger, sink=writer, findings=findings, scope=scope, number=number, empty=empty, writes=True
         )
         verdict = await run.judge(before_end=lambda: writer.finish(ground.blueprints))
         if scope.kind is PassKind.VERIFY:
-            await _read_back(Looker(around.target, ground, ledger), writer)
+            looker = Looker(around.target, ground, ledger)
+            await looker.read_back(writer.written)
+            await looker.read_back(writer.searched, searched=True)
         relations = await read_relations(around.target, ground, verdict.deletes)
         touched = writer.applied.written + len(writer.applied.refused)
         plan = _plan(
@@ -166,13 +159,6 @@ async def _conduct(
         ledger.write_fact(VERIFIED_AT, now)
         ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
     return Conducted(plan, writer.applied, findings.examples, frozenset(findings.unsure))
-
-
-async def _read_back(looker: Looker, writer: Writer) -> None:
-    """Note what Port made of all that was written, and of what it found relations or a team of by a query."""
-    await run_limited(looker.note_stored, writer.written.chunks(size=CHANGED_AT_ONCE), limit=READS_BACK_AT_ONCE)
-    for keys in writer.searched.chunks(size=CHANGED_AT_ONCE):
-        await looker.note_stored(keys, searched=True)
 
 
 def _tears_relations(ledger: Ledger, plan: Plan) -> bool:
@@ -227,7 +213,7 @@ class _Pass:
         scope: Scope,
         number: int,
         empty: frozenset[str] = frozenset(),
-        searches_again: bool = False,
+        writes: bool = False,
     ) -> None:
         self._around = around
         self._ground = ground
@@ -237,7 +223,7 @@ class _Pass:
         self._scope = scope
         self._number = number
         self._empty = empty
-        self._searches_again = searches_again
+        self._writes = writes
         self._names = LedgerNames(reads_of(ground.document))
         kinds = scope.kinds
         self._places = [place for place in self._names.places if not kinds or place[1].kind.lower() in kinds]
@@ -287,7 +273,7 @@ class _Pass:
             number=self._number,
             looks=looks,
             empty=self._empty,
-            searches_again=self._searches_again,
+            searches_again=self._writes,
         )
 
     async def _list_owned(self) -> None:
