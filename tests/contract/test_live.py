@@ -174,6 +174,14 @@ async def test_one_pass_runs_at_a_time_and_hints_go_before_scans_that_wait() -> 
         assert [one.kind for one in world.heard if isinstance(one, PassEnded)] == ["delta", "hinted", "resync"]
 
 
+async def test_no_pass_is_made_for_hints_that_another_one_has_dealt_with() -> None:
+    async with serve_world([component("pay")]) as world, live(world) as service:
+        service.always.asks.ask(PassKind.HINTED, "test")
+        service.always.asks.ask(PassKind.DELTA, "test")
+        await until(lambda: service.ended("delta") == 1)
+        assert service.ended("hinted") == 0
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_where_hints_stay_away_that_ought_to_come_it_looks_more_often() -> None:
     rhythm = Rhythm(delta=0.1, unhinted=0.02)

@@ -199,9 +199,17 @@ class Always:
         while True:
             await self.duty.wait()
             kind, reason = await self.asks.take()
-            if self.duty.is_on:
+            if not self.duty.is_on:
+                self.asks.ask(kind, reason)
+            elif kind is not PassKind.HINTED or self._are_hints_due():
                 return kind, reason
-            self.asks.ask(kind, reason)
+
+    def _are_hints_due(self) -> bool:
+        """Tell whether hints wait still: those asked for while a pass took its portion may have been in it."""
+        try:
+            return self.hints is None or self.hints.ready()
+        except LedgerError:
+            return True  # the pass meets it again, and says so
 
     async def _run(self, kind: PassKind, reason: str) -> Outcome:
         self.standing.doing = f"{kind.value}: {reason}"
