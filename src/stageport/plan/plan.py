@@ -63,6 +63,21 @@ class Plan:
         """Count the kept target entities by reason."""
         return Counter(change.hold for change in self.kept if change.hold is not None)
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Everything that is counted but the changes themselves, by the names that documents and the history use."""
+        return {
+            "unchanged": self.unchanged,
+            "kept": len(self.kept),
+            "owned": self.owned,
+            "sourceEntities": self.counts.sources,
+            "targetEntities": self.counts.targets,
+            "filteredOut": self.counts.filtered_out,
+            "dropped": self.counts.dropped,
+            "errors": self.counts.errors,
+            "problems": self.problem_count,
+        }
+
     def count(self, operation: Operation) -> int:
         """Count the lines of one operation."""
         lines = {Operation.DELETE: self.deletes, Operation.KEEP: self.kept}.get(operation, self.upserts)

@@ -82,7 +82,7 @@ class PassNotes:
 
     def conclude(self, plan: Plan, *, state: str, code: Exit) -> None:
         """Note what a pass came to that reached its end."""
-        self.counts.update(_counts_of(plan))
+        self.counts.update(plan.numbers, blocked=len(plan.blocked))
         for change in plan.blocked:
             self._note_refusal(change, 404, "not_found", f"Port has no blueprint {change.blueprint}.")
         self.run = msgspec.structs.replace(
@@ -199,21 +199,6 @@ def noted_pass(recorder: Recorder, *, run_id: str, trigger: str, kind: str) -> I
     except StageportError as error:
         notes.break_off(error, state=FAILED)
         raise
-
-
-def _counts_of(plan: Plan) -> dict[str, int]:
-    return {
-        "unchanged": plan.unchanged,
-        "kept": len(plan.kept),
-        "blocked": len(plan.blocked),
-        "owned": plan.owned,
-        "sourceEntities": plan.counts.sources,
-        "targetEntities": plan.counts.targets,
-        "filteredOut": plan.counts.filtered_out,
-        "dropped": plan.counts.dropped,
-        "errors": plan.counts.errors,
-        "problems": plan.problem_count,
-    }
 
 
 def _held(change: Change) -> HeldDelete:

@@ -57,6 +57,7 @@ def gather_for_ever(path: Path) -> None:
 
 def fill_the_disk(path: Path, *, room: int) -> None:
     """Let no file grow beyond ``room`` bytes: SQLite meets errors as on a disk that fails or is full."""
+    sys.dont_write_bytecode = True  # what is imported from here on would be cut short, and stay so
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
     found = opened(path)
     try:

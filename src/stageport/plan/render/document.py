@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stageport.model.changes import Change
+from stageport.model.changes import Change, Operation
 from stageport.model.entities import FieldProblem, Json
 from stageport.model.refs import SourceRef
 from stageport.plan.plan import Plan
@@ -16,18 +16,10 @@ def plan_document(plan: Plan) -> Json:
         "format": FORMAT,
         "empty": plan.is_empty,
         "counts": {
-            "create": sum(1 for change in plan.upserts if change.operation == "create"),
-            "update": sum(1 for change in plan.upserts if change.operation == "update"),
-            "delete": len(plan.deletes),
-            "unchanged": plan.unchanged,
-            "kept": len(plan.kept),
-            "owned": plan.owned,
-            "sourceEntities": plan.counts.sources,
-            "targetEntities": plan.counts.targets,
-            "filteredOut": plan.counts.filtered_out,
-            "dropped": plan.counts.dropped,
-            "errors": plan.counts.errors,
-            "problems": plan.problem_count,
+            "create": plan.count(Operation.CREATE),
+            "update": plan.count(Operation.UPDATE),
+            "delete": plan.count(Operation.DELETE),
+            **plan.numbers,
         },
         "changes": [_change(change) for change in (*plan.upserts, *plan.deletes)],
         "kept": [_change(change) for change in plan.kept],
