@@ -94,7 +94,7 @@ def _default(leaf: Node) -> str:
     value = leaf.info.default if leaf.info else None
     if value is PydanticUndefined:
         return "the CPUs available, 1 to 4" if leaf.info and leaf.info.default_factory else "-"
-    if value is None or value == ():
+    if value is None or value in ((), ""):
         return "-"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
