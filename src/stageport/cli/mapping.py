@@ -31,8 +31,9 @@ def store(
 ) -> None:
     """Store a mapping at Port in place of the one there. No entity is touched; the next pass works with it.
 
-    `stageport plan --mapping FILE` shows before what that pass would do. A service that runs begins it at once, because
-    Port asks for a resync whenever a mapping is stored.
+    `stageport plan --mapping FILE` shows before what that pass would do. A
+    service that runs begins it at once, because Port asks for a resync
+    whenever a mapping is stored.
     """
     from stageport.cli.mapping_file import load_port_side, read_mapping, replace_mapping, stored_lines
     from stageport.cli.running import run_async

@@ -122,4 +122,5 @@ def stored_lines(stored: Stored, *, dry_run: bool) -> Iterator[str]:
     yield from (f"Does not fit: {words}." for words in stored.unfit)
     if stored.unfit:
         yield "Port refuses entities for that. --fit leaves such fields out and creates missing blueprints."
-    yield f"{verb} a mapping of {stored.resources} resources for the integration {stored.identifier}."
+    many = "1 resource" if stored.resources == 1 else f"{stored.resources} resources"
+    yield f"{verb} a mapping of {many} for the integration {stored.identifier}."

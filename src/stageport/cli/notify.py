@@ -24,8 +24,9 @@ def notify(
 ) -> int:
     """Tell a running `stageport run` that entities changed in Backstage, so that it looks at them now.
 
-    For scripts and pipelines: what is said is a hint, and what is true is read from Backstage. It is signed with
-    `live_events_secret`. Without a secret the service listens to its own machine only.
+    For scripts and pipelines: what is said is a hint, and what is true is
+    read from Backstage. It is signed with `live_events_secret`. Without a
+    secret the service listens to its own machine only.
     """
     from stageport.cli.notifying import notify_service
     from stageport.model.errors import UsageError

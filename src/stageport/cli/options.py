@@ -12,10 +12,13 @@ ConfigFile = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show results, warnings and errors only.")]
 BackstageUrl = Annotated[
     str | None,
-    typer.Option("--backstage-url", metavar="URL", help="Backstage backend; over BACKSTAGE_URL.", show_default=False),
+    typer.Option(
+        "--backstage-url", metavar="URL", help="Backstage backend; counts more than BACKSTAGE_URL.", show_default=False
+    ),
 ]
 PortUrl = Annotated[
-    str | None, typer.Option("--port-url", metavar="URL", help="Port's API; over PORT_BASE_URL.", show_default=False)
+    str | None,
+    typer.Option("--port-url", metavar="URL", help="Port's API; counts more than PORT_BASE_URL.", show_default=False),
 ]
 Identifier = Annotated[
     str | None,

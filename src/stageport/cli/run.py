@@ -11,9 +11,11 @@ def run(
 ) -> int:
     """Keep Port in step with Backstage for as long as the process lives.
 
-    Acts by the event listener of the settings, as Port's own integration does: POLLING (Port's Resync button and edits
-    of the mapping), KAFKA (its change log), WEBHOOK, ONCE. Beside it, changes in Backstage are looked for every few
-    seconds. SIGTERM ends it in good order, SIGHUP reads the settings again.
+    Acts by the event listener of the settings, as Port's own integration
+    does: POLLING (Port's Resync button and edits of the mapping), KAFKA (its
+    change log), WEBHOOK, ONCE. Beside it, changes in Backstage are looked for
+    every few seconds. SIGTERM ends it in good order, SIGHUP reads the settings
+    again. /docs on its port lists what it answers.
     """
     from stageport.cli.serving import serve_by_settings
 

@@ -56,7 +56,7 @@ def backstage(
     token: Annotated[str, typer.Option("--token", help="The static token it accepts.")] = "sandbox-token",
     latency: Latency = 0,
 ) -> None:
-    """Run a Backstage catalog with a sample of about 60 entities, or your own descriptors. Stop it with Ctrl-C."""
+    """Run a Backstage catalog with a sample of 65 entities, or your own descriptors. Stop it with Ctrl-C."""
     from stageport.sandbox.backstage.descriptors import descriptors_from
     from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, run_backstage_sandbox
 
@@ -68,7 +68,8 @@ def backstage(
     )
 
     def ready(running: RunningBackstage) -> None:
-        typer.echo(f"Backstage stand-in on {running.url}, with {len(running.catalog)} entities")
+        many = "1 entity" if len(running.catalog) == 1 else f"{len(running.catalog)} entities"
+        typer.echo(f"Backstage stand-in on {running.url}, with {many}")
         typer.echo(f"  export BACKSTAGE_URL={running.url} BACKSTAGE_TOKEN={token}")
         for ref, reason in running.catalog.rejected.items():
             typer.echo(f"  left out: {ref}: {reason}", err=True)

@@ -38,11 +38,13 @@ def sync(
 ) -> int:
     """Make Port agree with Backstage, once; only what differs is written.
 
-    Exits with 0 when both agree, 5 when Backstage could not be read, 6 when Port could not be used, 7 when some
-    entities could not be written, 8 when deletes are held back. Safe to run at any time, and again after a crash.
+    Exits with 0 when both agree, 5 when Backstage could not be read, 6 when
+    Port could not be used, 7 when some entities could not be written, 8 when
+    deletes are held back. Safe to run at any time, and again after a crash.
 
-    How much is read is chosen by what the ledger remembers, and said: everything on the first run, after a change of
-    the mapping and once a day; else what changed. The options choose otherwise.
+    How much is read is chosen by what the ledger remembers, and said:
+    everything on the first run, after a change of the mapping and once a day;
+    else what changed. The options choose otherwise.
     """
     from stageport.cli.passes import choose_kind, load, outcome_document, show_outcome, work
 
