@@ -14,6 +14,7 @@ from stageport.model.errors import UsageError
 from stageport.model.exits import Exit
 from stageport.model.runs import Run
 from stageport.plan.plan import RELEASABLE
+from stageport.plan.render.words import HOLD_WORDS
 from stageport.settings import load_settings
 from stageport.wiring import read_history
 
@@ -22,6 +23,8 @@ LATEST = "latest"
 SHORT_ID = 8
 COLUMNS = ("id", "started", "pass", "because of", "took", "state", "created", "updated", "deleted", "not written")
 Output = Literal["text", "json"]
+_WHY = {hold.value: words.removeprefix("kept: ") for hold, words in HOLD_WORDS.items()}
+"""What holds deletes back, in the words of a plan; a ledger of a later version may know more."""
 _STYLES = {"completed": "green", "failed": "red", "aborted": "yellow"}
 
 
@@ -73,6 +76,8 @@ def choose(runs: Sequence[Run], run_id: str) -> Run:
     found = list(runs[:1]) if run_id == LATEST else [run for run in runs if run.id.startswith(run_id)]
     if len(found) == 1:
         return found[0]
+    if not runs:
+        raise UsageError("No pass has been noted yet.", hint="`stageport sync` and `stageport run` note theirs.")
     few = f"There is no pass {run_id!r} among the {len(runs)} that are remembered."
     many = f"{len(found)} passes begin with {run_id!r}."
     raise UsageError(many if found else few, hint="`stageport runs` lists them.")
@@ -99,14 +104,14 @@ def _row(run: Run) -> list[RenderableType]:
 
 def _head(run: Run) -> Iterable[str]:
     yield f"Pass {run.id}: {run.kind}, because of: {run.trigger}"
-    yield f"Started {_moment(run.started)}, took {run.seconds:.1f} s."
+    first = "First started" if run.tries > 1 else "Started"
+    yield f"{first} {_moment(run.started)}, took {run.seconds:.1f} s."
     code = "" if run.exit is None else f", exit code {run.exit} ({Exit(run.exit).name.lower()})"
     yield f"State {run.state}{code}" + (f"; the same {run.tries} times in a row." if run.tries > 1 else ".")
-    if run.error:
-        yield f"{run.error} {run.hint}".rstrip()
+    yield from (words for words in (run.error, run.hint) if words)
     if run.counts:
         named = ", ".join(f"{name} {count}" for name, count in run.counts.items() if count)
-        yield f"Counts: {named or 'nothing to do'}."
+        yield f"Counts: {named or ('nothing to do' if run.state == 'completed' else 'none')}."
 
 
 def _show_details(console: Console, run: Run) -> None:
@@ -130,9 +135,9 @@ def _show_details(console: Console, run: Run) -> None:
     )
     _show_table(
         console,
-        "kept although stale: " + ", ".join(f"{count} {hold}" for hold, count in run.holds.items()),
+        "kept although stale: " + "; ".join(f"{count}: {_WHY.get(hold, hold)}" for hold, count in run.holds.items()),
         ("entity", "from", "why"),
-        ((f"{one.blueprint}/{one.identifier}", one.source or "", one.hold) for one in run.held),
+        ((f"{one.blueprint}/{one.identifier}", one.source or "", _WHY.get(one.hold, one.hold)) for one in run.held),
     )
     if any(hold in run.holds for hold in RELEASABLE):
         console.print("Look whether they may go; `stageport sync --release-deletes` deletes them.", markup=False)
