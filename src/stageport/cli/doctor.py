@@ -185,7 +185,7 @@ def _print(examination: Examination) -> None:
     console.print()
     signs = {Level.OK: "[green]✓[/green]", Level.WARNING: "[yellow]![/yellow]", Level.ERROR: "[red]✗[/red]"}
     for finding in examination.findings:
-        console.print(f"{signs[finding.level]} [bold]{finding.subject}[/bold] ", end="")
+        console.print(f"{signs[finding.level]} [bold]{finding.subject}:[/bold] ", end="")
         console.print(finding.message, markup=False)
         if finding.hint:
             console.print(f"    {finding.hint}", markup=False)

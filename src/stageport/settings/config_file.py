@@ -22,8 +22,9 @@ def read_config(directory: Path, *, file: Path | None) -> tuple[str, object]:
     except (OSError, UnicodeDecodeError) as error:
         if file is None and isinstance(error, FileNotFoundError):
             return chosen.name, {}
+        reason = (error.strerror or "why is not said") if isinstance(error, OSError) else "it is no UTF-8"
         raise SettingsError(
-            f"{chosen} cannot be read: {type(error).__name__}", hint="It should be a readable YAML file in UTF-8."
+            f"{chosen} cannot be read: {reason}", hint="It should be a readable YAML file in UTF-8."
         ) from None
     return chosen.name, _parse(text, file=chosen)
 

@@ -28,8 +28,9 @@ def read_dotenv(file: Path) -> Mapping[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or "why is not said") if isinstance(error, OSError) else "it is no UTF-8"
         raise SettingsError(
-            f"{file.name} cannot be read: {type(error).__name__}", hint="It should be a readable file in UTF-8."
+            f"{file.name} cannot be read: {reason}", hint="It should be a readable file in UTF-8."
         ) from None
     return parse_dotenv(text)
 

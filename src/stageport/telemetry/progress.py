@@ -50,7 +50,8 @@ class Tally:
             case ChangeRefused():
                 self.refused += 1
             case Waiting():
-                self.waiting = f"{event.side}: {event.reason}, again in {event.seconds:.0f} s"
+                soon = f"in {event.seconds:.0f} s" if event.seconds >= 1 else "in a moment"
+                self.waiting = f"{event.side}: {event.reason}, again {soon}"
             case _:
                 pass
 

@@ -90,5 +90,5 @@ def test_an_empty_file_is_no_settings(tmp_path):
 
 def test_text_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_bytes(b"port: \xff\xfe")
-    with pytest.raises(SettingsError, match="cannot be read: UnicodeDecodeError"):
+    with pytest.raises(SettingsError, match="cannot be read: it is no UTF-8"):
         load_settings(environ={}, directory=tmp_path)
