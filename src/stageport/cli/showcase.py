@@ -32,6 +32,8 @@ from stageport.wiring import open_integration, open_port, open_surroundings, pas
 
 TOKEN = "demo-token"  # noqa: S105 - both ends of it are in this process
 EDITED = "component:default/"
+DELETED = 1
+"""How many entities the demo deletes in Backstage."""
 SETS = ("location",)
 
 
@@ -52,7 +54,8 @@ class Showcase:
         """
         catalog = self._backstage.catalog
         self._say(f"A Backstage with {len(catalog)} sample entities, and an empty Port, both on this machine.")
-        await self._register(catalog)
+        added = await self._register(catalog)
+        self._say(f"Kinds that the default mapping leaves out are mapped as well: {', '.join(added)}.")
         self._step("1. The first sync")
         self._sum(await self._sync())
         self._compare()
@@ -63,13 +66,20 @@ class Showcase:
             raise StageportError("The second sync found something to write.")
         self._step("3. In Backstage, one entity is renamed, one created, one deleted: the plan, then the sync")
         self._edit(catalog)
-        for line in plan_lines(await self._plan()):
+        plan = await self._plan()
+        for line in plan_lines(plan):
             self._console.print(f"   {line}")
+        if (empty := len(plan.deletes) - DELETED) > 0:
+            self._say(f"   {empty} of the deletes are empty entities that Port had made because only the deleted one")
+            self._say("   named them; Backstage never had them, and nothing relates to them any more.")
         self._sum(await self._sync())
         self._compare()
 
-    async def _register(self, catalog: Catalog) -> None:
-        """Register the integration, with a resource more for each kind that the default mapping leaves out."""
+    async def _register(self, catalog: Catalog) -> list[str]:
+        """Register the integration, with a resource more for each kind that the default mapping leaves out.
+
+        Return these kinds.
+        """
         document = default_mapping(sets=SETS)
         mapped = {kind.lower() for kind in parse_mapping(document).kinds()}
         own = sorted(kind for kind in catalog.counts() if kind.lower() not in mapped)
@@ -78,6 +88,7 @@ class Showcase:
             await open_integration(session, self._settings).create_integration(config=document)
             for blueprint in (*default_blueprints(sets=SETS)[-len(SETS) :], *map(_blueprint, own)):
                 await PortBlueprints(session).create_blueprint(blueprint)
+        return sorted([*own, *(name.capitalize() for name in SETS)])
 
     async def _sync(self) -> Outcome:
         async with open_surroundings(self._settings, ignore) as around:
@@ -207,5 +218,6 @@ async def run_demo(*, keep: bool) -> None:
 
 
 async def _stay(console: Console, backstage: RunningBackstage, port: RunningPort) -> None:
-    console.print(f"\nPort is at {port.url} (open it in a browser), Backstage at {backstage.url}. Ctrl-C ends both.")
+    console.print(f"\nPort is at {port.url} (open it in a browser). Ctrl-C ends both stand-ins.")
+    console.print(f"Backstage's API is at {backstage.url}/api/catalog, with the token {TOKEN}.")
     await asyncio.Event().wait()
