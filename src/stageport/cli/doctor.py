@@ -178,7 +178,9 @@ def show_findings(examination: Examination, *, output: Literal["text", "json"]) 
 
 def _print(examination: Examination) -> None:
     console = result_console()
-    table = Table("setting", "value", "from", title="Settings", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Settings", title_justify="left", box=None, pad_edge=False)
+    for name in ("setting", "value", "from"):
+        table.add_column(name, overflow="fold")
     for row in _worth_showing(examination.rows):
         table.add_row(row.name, row.value, _origin(row))
     console.print(table, markup=False)

@@ -209,7 +209,10 @@ def _show_refused(console: "Console", outcome: Outcome) -> None:
     if refused:
         from rich.table import Table
 
-        table = Table("not written", "from", "Port's answer", title=f"{len(refused)} entities were refused by Port")
+        many = "1 entity was" if len(refused) == 1 else f"{len(refused)} entities were"
+        table = Table(title=f"{many} refused by Port")
+        for name in ("not written", "from", "Port's answer"):
+            table.add_column(name, overflow="fold")
         for change, refusal in refused[:REFUSED_SHOWN]:
             said = f"{refusal.status} {refusal.code}: {refusal.message}"
             table.add_row(str(change.key), change.source or "", said)

@@ -147,7 +147,9 @@ def _show_table(console: Console, title: str, columns: Sequence[str], rows: Iter
     lines = list(rows)
     if not lines:
         return
-    table = Table(*columns, title=title)
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for line in lines:
         table.add_row(*line)
     console.print(table, markup=False)
