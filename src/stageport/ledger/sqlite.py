@@ -218,14 +218,24 @@ class SqliteLedger:
 
     def related_among(self, keys: Sequence[TargetKey], *, without: Sequence[SourceRef] = ()) -> set[TargetKey]:
         """Return those keys that some want relates to, wants of the source entities ``without`` left aside."""
-        # Read in the machine's own byte order, as the blobs are below.
-        hashed = {int.from_bytes(key_hash(key), sys.byteorder): key for key in keys}
+        hashed = _hashed(keys)
         aside = set(without)
         found: set[int] = set()
         for rows in self._database.pages("SELECT ref, related FROM wants WHERE related <> x''", size=_WALKED):
             blobs = b"".join(blob for ref, blob in rows if ref not in aside)
             found.update(hashed.keys() & memoryview(blobs).cast("Q"))
         return {hashed[number] for number in found}
+
+    def relating_to(self, keys: Sequence[TargetKey]) -> Sequence[tuple[SourceRef, TargetKey]]:
+        """Return who wants a target entity that relates to one of these, and which."""
+        hashed = _hashed(keys).keys()
+        statement = "SELECT ref, blueprint, identifier, related FROM wants WHERE related <> x''"
+        return [
+            (ref, TargetKey(blueprint, identifier))
+            for rows in self._database.pages(statement, size=_WALKED)
+            for ref, blueprint, identifier, related in rows
+            if not hashed.isdisjoint(memoryview(related).cast("Q"))
+        ]
 
     def targets(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
         """Look target entities up."""
@@ -378,6 +388,11 @@ class _Touched:
 
     def copy(self) -> "_Touched":
         return _Touched(self._number, self._hashes)
+
+
+def _hashed(keys: Iterable[TargetKey]) -> dict[int, TargetKey]:
+    """Return keys by their hash, read in the machine's own byte order, as the blobs of relations are."""
+    return {int.from_bytes(key_hash(key), sys.byteorder): key for key in keys}
 
 
 def _want_rows(entries: Iterable[tuple[SourceRecord, Sequence[WantRecord]]]) -> Iterator[Sequence[Any]]:

@@ -11,6 +11,8 @@ Fingerprint = bytes
 """16 bytes that stand for a content; empty bytes stand for "not known"."""
 
 UNKNOWN: Fingerprint = b""
+UNTRUSTED: Fingerprint = b"!"
+"""Port has it, but may hold something else by now than it last took."""
 SEARCHED = b"?"
 
 
@@ -47,8 +49,8 @@ class TargetRecord(NamedTuple):
     """A target entity at Port.
 
     ``acknowledged`` is the fingerprint of the body that Port last took, ``stored`` that of what Port was last seen to
-    hold of it (Port may normalise what it stores); either may be ``UNKNOWN``. ``stored`` ends in ``SEARCHED`` where
-    Port found some of it by a query.
+    hold of it (Port may normalise what it stores); either may be ``UNKNOWN``, the first also ``UNTRUSTED``. ``stored``
+    ends in ``SEARCHED`` where Port found some of it by a query.
     """
 
     key: TargetKey

@@ -26,6 +26,7 @@ from stageport.sync.findings import Findings
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
+from stageport.sync.trust import distrust_targets
 from stageport.sync.weigh import Weigher, read_refs
 
 HINTED_DELETES = "hinted-deletes"
@@ -151,6 +152,7 @@ class Conclusion:
         }
         # Until the shared ones are written without them, it must not look as if nothing were left to do.
         self._weigher.unsettle(set().union(*others.values()))
+        distrust_targets(self._ledger, [key for key, refs in others.items() if not refs])
         self._ledger.drop_sources(lost)
         await self._weigher.refold(key for key, refs in others.items() if refs)
 

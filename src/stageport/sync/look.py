@@ -64,6 +64,10 @@ class Looker:
             if key in current and self._is_unmoved(record, self._stored(key, current[key]))
         }
 
+    async def present(self, keys: Collection[TargetKey]) -> set[TargetKey]:
+        """Return those keys that Port has, whosever they are."""
+        return set(await self._read(keys))
+
     async def compare(self, wanted: Mapping[TargetKey, bytes]) -> Mapping[TargetKey, Seen]:
         """Compare bodies with what Port holds of the same name."""
         seen: dict[TargetKey, Seen] = dict.fromkeys(wanted, _UNSEEN)

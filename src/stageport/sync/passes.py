@@ -16,17 +16,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import msgspec
-
-from stageport.mapping.document import MappingDocument
 from stageport.mapping.static import reads_of
 from stageport.model.changes import Change, WriteOptions
 from stageport.model.entities import SourceEntity
 from stageport.model.errors import SourceError
 from stageport.model.events import PageRead
-from stageport.model.fingerprint import digest_of
 from stageport.model.hints import Hint
-from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord
+from stageport.model.ledger import UNKNOWN, SourceRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.plan import Plan
 from stageport.plan.safety import Verdict
@@ -42,12 +38,11 @@ from stageport.sync.seams import Ledger, Mapper
 from stageport.sync.sink import Collector, Sink
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import beside, both, run_limited
+from stageport.sync.trust import distrust_relations, is_verified, mapping_fingerprint, note_verified
 from stageport.sync.weigh import Weigher, read_refs
 from stageport.sync.write import Applied, Writer
 
 CHANGED_AT_ONCE = 500
-VERIFIED_MAPPING = "verified-mapping"
-VERIFIED_AT = "verified-at"
 
 _RELIABLE_ETAG = re.compile(r"[0-9a-f]{40}")
 """Backstage's own etag is the SHA-1 of the whole entity; one that a descriptor sets itself stays as it is."""
@@ -92,11 +87,6 @@ class Conducted:
     applied: Applied
     examples: dict[str, list[bytes]] = field(default_factory=dict)
     unsure: frozenset[SourceRef] = frozenset()
-
-
-def mapping_fingerprint(document: MappingDocument) -> Fingerprint:
-    """Hash a mapping document: another one makes everything be mapped again."""
-    return digest_of(msgspec.json.encode(document.to_config(), order="sorted"))
 
 
 async def conduct(
@@ -150,28 +140,13 @@ async def _conduct(
         )
         if not findings.failures and not scope.kinds:
             add_up_deletes(ledger, len(plan.deletes), narrowed=findings.narrowed)
-        torn = _tears_relations(ledger, plan)
+        distrust_relations(ledger, [change.key for change in plan.deletes])
         await eraser.erase(plan)
     finally:
         await writer.stop()
-    if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds and not torn:
-        # In this order: after a crash in between, the next pass is a verify again.
-        ledger.write_fact(VERIFIED_AT, now)
-        ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(ground.document).hex())
+    if scope.kind is PassKind.VERIFY and not findings.failures and not scope.kinds:
+        note_verified(ledger, ground.document, now=now)
     return Conducted(plan, writer.applied, findings.examples, frozenset(findings.unsure))
-
-
-def _tears_relations(ledger: Ledger, plan: Plan) -> bool:
-    """Say whether wanted target entities relate to what is about to go; then the next pass has to be a verify.
-
-    Where rule 6 does not keep such (related entities are neither created nor deleted along), Port drops those
-    relations, and the ledger would go on believing in them when what they lead to comes back.
-    """
-    keys = [change.key for change in plan.deletes]
-    torn = bool(keys) and bool(ledger.related_among(keys))
-    if torn:
-        ledger.write_fact(VERIFIED_MAPPING, "")
-    return torn
 
 
 async def preview(around: Surroundings, ground: Ground, ledger: Ledger, scope: Scope) -> Plan:
@@ -226,13 +201,15 @@ class _Pass:
         self._writes = writes
         self._names = LedgerNames(reads_of(ground.document))
         kinds = scope.kinds
+        self._missing: list[TargetKey] = []
+        self._torn: set[SourceRef] = set()
         self._places = [place for place in self._names.places if not kinds or place[1].kind.lower() in kinds]
 
     async def judge(self, *, before_end: Callable[[], Awaitable[None]] | None = None) -> Verdict:
         """Read, map and weigh everything in scope, and judge what is stale."""
         owned = self._scope.lists_owned
         known = self._ledger.count_targets()
-        remembers = self._ledger.read_fact(VERIFIED_MAPPING) == mapping_fingerprint(self._ground.document).hex()
+        remembers = is_verified(self._ledger, self._ground.document)
         async with (
             self._around.start_mapper(self._ground.document) as mapper,
             beside(self._warm_up(mapper) if not remembers else None),
@@ -301,6 +278,8 @@ class _Pass:
 
         async def list_owned() -> None:
             await self._list_owned()
+            if self._scope.kind is PassKind.RESYNC:
+                await self._note_missing()
             listed.set()
 
         gatherer = Gatherer(self._around.source, self._findings, take=weigher.take, listener=self._around.listener)
@@ -310,12 +289,20 @@ class _Pass:
         place = self._names.place(name)
         return place in self._places if place is not None or self._scope.kinds else True
 
+    async def _note_missing(self) -> None:
+        """Note what somebody has deleted at Port, or taken over, before this pass writes anything in its place.
+
+        Where it was deleted, the relations to it went along.
+        """
+        self._missing = list(self._ledger.unowned(number=self._number))
+        there = await Looker(self._around.target, self._ground, self._ledger).present(self._missing)
+        self._torn = distrust_relations(self._ledger, [key for key in self._missing if key not in there])
+
     async def _restore(self, weigher: Weigher) -> None:
-        """Bring back what Port no longer lists as ours although it is wanted: somebody deleted it there."""
-        names: set[SourceRef] = set()
-        keys = list(self._ledger.unowned(number=self._number))
-        for start in range(0, len(keys), CHANGED_AT_ONCE):
-            wanters = self._ledger.wanters_of(keys[start : start + CHANGED_AT_ONCE])
+        """Bring back what is missing at Port although it is wanted, and the relations to it."""
+        names = set(self._torn)
+        for start in range(0, len(self._missing), CHANGED_AT_ONCE):
+            wanters = self._ledger.wanters_of(self._missing[start : start + CHANGED_AT_ONCE])
             names |= {want.ref for wants in wanters.values() for want in wants}
         for place, group in self._names.by_place(names).items():
             if place in self._places:

@@ -303,6 +303,10 @@ class Ledger(Protocol):
         """Return those keys that some want relates to, wants of the source entities ``without`` left aside."""
         ...
 
+    def relating_to(self, keys: Sequence[TargetKey]) -> Sequence[tuple[SourceRef, TargetKey]]:
+        """Return who wants a target entity that relates to one of these, and which."""
+        ...
+
     def targets(self, keys: Sequence[TargetKey]) -> Mapping[TargetKey, TargetRecord]:
         """Look target entities up."""
         ...

@@ -24,17 +24,15 @@ from stageport.plan.plan import Plan
 from stageport.sync.ground import Found, expected_ground, find_ground, find_with_mapping, prepare_ground
 from stageport.sync.history import PassNotes, Recorder, noted_pass
 from stageport.sync.passes import (
-    VERIFIED_AT,
-    VERIFIED_MAPPING,
     PassKind,
     Scope,
     conduct,
-    mapping_fingerprint,
     preview,
 )
 from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import both, run_limited
+from stageport.sync.trust import VERIFIED_AT, is_verified
 from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
@@ -257,7 +255,7 @@ def choose_scope(ledger: Ledger, document: MappingDocument, options: PassOptions
     once a day it looks for what drifted at Port.
     """
     asked = options.kind
-    if ledger.read_fact(VERIFIED_MAPPING) != mapping_fingerprint(document).hex():
+    if not is_verified(ledger, document):
         kind = PassKind.VERIFY
     elif asked is not None:
         kind = asked

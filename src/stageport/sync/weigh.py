@@ -17,7 +17,7 @@ from stageport.model.entities import Json, MappedSource, SourceEntity, TargetEnt
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ChangesFound, PageMapped
 from stageport.model.fingerprint import digest_of, name_hash
-from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
+from stageport.model.ledger import UNKNOWN, UNTRUSTED, Fingerprint, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.decide import Decision, Sight, decide
 from stageport.plan.diff import is_search
@@ -31,6 +31,7 @@ from stageport.sync.sink import Sink
 from stageport.sync.spool import Upsert
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import Turns, run_limited
+from stageport.sync.trust import distrust_targets
 
 SEARCHES_AT_ONCE = 8
 CHUNK = 500
@@ -174,6 +175,8 @@ class Weigher:
             if not others.get(key):
                 self._sink.cancel(key)
                 self._findings.released.add(key)
+        # Whatever keeps those at Port that nobody wants, what becomes of them there is not followed.
+        distrust_targets(self._ledger, [key for key in released if not others.get(key)])
         return [key for key in released if others.get(key)]
 
     def _protecting(self, name: SourceRef, wants: Sequence[WantRecord]) -> list[WantRecord]:
@@ -300,6 +303,9 @@ class Weigher:
                 operation = Operation.CREATE if decision is Decision.CREATE else Operation.UPDATE
                 change = Change(operation, *key, source=origin[key], body=body, fields=fields)
                 late = sight in (Sight.UNMOVED, Sight.MOVED)
+                if sight in (Sight.BARE, Sight.MOVED) and key not in under_way:
+                    # Should Port refuse it, it must not look as if Port held what it took before.
+                    records.append(TargetRecord(key, UNTRUSTED, stored))
                 found.append((Upsert(change, wanted), [want.ref for want in wanters[key]], late))
         if records:
             self._ledger.acknowledge(records)

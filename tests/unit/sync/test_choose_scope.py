@@ -7,8 +7,9 @@ import pytest
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.mapping.defaults import default_mapping
 from stageport.mapping.document import parse_mapping
-from stageport.sync.passes import VERIFIED_AT, VERIFIED_MAPPING, PassKind, mapping_fingerprint
+from stageport.sync.passes import PassKind
 from stageport.sync.service import PassOptions, choose_scope
+from stageport.sync.trust import VERIFIED_AT, VERIFIED_MAPPING, mapping_fingerprint
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 DOCUMENT = parse_mapping(default_mapping())
