@@ -1,5 +1,6 @@
 """Reads the catalog's answers: pages sliced without parsing them, and errors turned into words."""
 
+import re
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -148,9 +149,26 @@ def _ref(head: _Head) -> SourceRef:
     return source_ref(head.kind, head.metadata.namespace, head.metadata.name)
 
 
+_ESCAPES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""Escapes in JSON; the group is half of a character. JavaScript cuts text where it likes, and writes the half."""
+
+
+def _whole(body: bytes) -> bytes:
+    """Return JSON in which the halves of characters are replaced, as everybody but JavaScript does."""
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+
+
 def _decode(decoder: msgspec.json.Decoder[T], response: Response) -> T:
     try:
-        return decoder.decode(response.body)
+        try:
+            return decoder.decode(response.body)
+        except msgspec.DecodeError:
+            whole = _whole(response.body)
+            if whole == response.body:
+                raise
+            return decoder.decode(whole)
     except msgspec.ValidationError as error:
         raise SourceAnswerError(
             f"Backstage answered JSON of another shape ({error}): {excerpt(response.body)}",

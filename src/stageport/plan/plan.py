@@ -52,6 +52,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     relations: Mapping[TargetKey, tuple[TargetKey, ...]] = field(default_factory=dict)
     """What stale target entities relate to; filled only where deletes need an order."""
+    passed_over: int = 0
+    """How many source entities came to nothing before and were not looked at again: they still are unwritten."""
 
     @property
     def is_empty(self) -> bool:

@@ -113,7 +113,7 @@ class Always:
         Raises:
             StageportError: something that waiting does not mend (wrong credentials for Port at the start).
         """
-        if self._rhythm.on_start and self._rhythm.resyncs:
+        if self.begins_with_resync:
             self.asks.ask(PassKind.RESYNC, "the service started")
         work = [self._tick(), self._work(), self._look_live(), self._keep_schedule()]
         try:
@@ -121,6 +121,11 @@ class Always:
         finally:
             self.standing.draining = True
             await self._warm.close()
+
+    @property
+    def begins_with_resync(self) -> bool:
+        """Whether a pass is made at the start, without anybody's asking."""
+        return self._rhythm.on_start and self._rhythm.resyncs
 
     def is_alive(self) -> bool:
         """Tell whether the loop still turns; it does not depend on Backstage or Port."""
@@ -130,10 +135,14 @@ class Always:
         await trigger(self)
 
     async def _tick(self) -> None:
-        while True:
-            self.standing.last_tick = self._clock()
-            self.look_for_hints()
-            await self._sleep(TICK_SECONDS)
+        try:
+            while True:
+                self.standing.last_tick = self._clock()
+                self.look_for_hints()
+                await self._sleep(TICK_SECONDS)
+        finally:
+            # Whatever else is under way, the service is being stopped.
+            self.standing.draining = True
 
     # Triggers of our own
 
@@ -182,7 +191,13 @@ class Always:
             except InterruptedPassError:
                 raise  # the service is being stopped
             except StageportError as error:
+                if self.standing.draining:
+                    # The stop came while the pass was failing: a TaskGroup of Python 3.11 lets the failure go first.
+                    raise asyncio.CancelledError from error
                 self._note_failure(kind, error)
+                if kind is PassKind.HINTED:
+                    # What it made unwanted and did not get to delete, no hint leads to any more.
+                    self.asks.ask(PassKind.DELTA, "a pass over hints broke off")
                 if isinstance(error, TargetRefusedError) and self.ground is None:
                     raise  # credentials that never worked: somebody has to set others, and start again
                 await self._wait_and_ask_again(kind, reason)
@@ -220,11 +235,15 @@ class Always:
         if kind is PassKind.DELTA and self.ground is not None:
             return await run_delta(self.around, self.ground, replace(options, again=self._retries.are_due()))
         asked = PassKind.VERIFY if kind is PassKind.VERIFY else None
-        self.ground, outcome = await run_afresh(self.around, replace(options, kind=asked))
+        ground, outcome = await run_afresh(self.around, replace(options, kind=asked), prepared=self._stand_on)
         give_back()
         if self._warm.is_kept or (self.hints is not None and self.hints.expected):
-            await self._warm.renew(self.ground.document)
+            await self._warm.renew(ground.document)
         return outcome
+
+    def _stand_on(self, ground: Ground) -> None:
+        """Let quick passes stand on this, even if its own pass breaks off: it has the new mapping."""
+        self.ground = ground
 
     def _warm_around(self) -> Surroundings:
         return replace(self.around, start_mapper=self._warm.start)
@@ -232,7 +251,7 @@ class Always:
     def _note_success(self, outcome: Outcome, *, seconds: float) -> None:
         standing = self.standing
         self.around.listener(LedgerMeasured(self.around.ledger.size_bytes()))
-        self._retries.note(outcome.kind, unwritten=outcome.exit is Exit.UNWRITTEN)
+        self._retries.note(outcome.kind, unwritten=outcome.left_unwritten)
         if outcome.kind is PassKind.DELTA:
             self._delta_seconds = 0.0 if outcome.applied.written else seconds
         if standing.failures:

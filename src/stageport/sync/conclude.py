@@ -7,6 +7,7 @@ inventory of the kinds.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from stageport.mapping.document import MappingDocument
 from stageport.mapping.static import (
@@ -23,13 +24,12 @@ from stageport.model.errors import SourceError
 from stageport.model.refs import SourceRef, TargetKey, parse_ref
 from stageport.plan.safety import Evidence, Verdict, judge_stale
 from stageport.sync.findings import Findings
+from stageport.sync.holds import count_held_of, note_holds, read_emptied, read_hinted_deletes
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.trust import distrust_targets
 from stageport.sync.weigh import Weigher, read_refs
-
-HINTED_DELETES = "hinted-deletes"
 
 
 class Conclusion:
@@ -66,6 +66,8 @@ class Conclusion:
         self._owned = owned
         self._known = known
         self._narrowed = narrowed
+        self._kinds = kinds
+        self._is_partial = narrowed or bool(kinds)
         self._came_from_kinds = from_kinds(ground.document, kinds)
         self._unseen_relate_to = frozenset[str]() if remembers else related_by_others(ground, kinds)
         self._names = LedgerNames(reads_of(ground.document))
@@ -78,12 +80,18 @@ class Conclusion:
             await self._look_for_unknown_sources(stale)
             stale = self._stale(lost)
         protected = await self._protected(stale, lost)
-        verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
-        if verdict.deletes and not self._owned:
+        evidence = self._evidence(stale, lost, protected, release_deletes=release_deletes)
+        verdict = judge_stale(evidence)
+        if verdict.deletes:
             stale = await self._still_ours(stale, doomed=verdict.deletes)
-            verdict = judge_stale(self._evidence(stale, lost, protected, release_deletes=release_deletes))
-        if not self._findings.failures and verdict.hold is None:
-            await self._let_go(lost)
+            evidence = replace(evidence, stale=stale)
+            verdict = judge_stale(evidence)
+        if not self._findings.failures:
+            note_holds(
+                self._ledger, verdict, owned=evidence.owned, emptied=evidence.emptied, whole=not self._is_partial
+            )
+            if verdict.hold is None:
+                await self._let_go(lost)
         if self._owned:
             self._forget_others()
         return verdict
@@ -132,6 +140,8 @@ class Conclusion:
         all_named = all(map(_names_source, stale))
         for place in self._names.places:
             number, read = place
+            if self._kinds and read.kind.lower() not in self._kinds:
+                continue
             try:
                 by_ref = all_named and not read.filters
                 refs = {ref for ref in named if ref.partition(":")[0] == read.kind.lower()}
@@ -222,18 +232,20 @@ class Conclusion:
         release_deletes: bool,
     ) -> Evidence:
         document, ledger = self._ground.document, self._ledger
+        mapped = {resource.kind.lower() for resource in document.resources}
+        counts = {**self._findings.read_by_kind, **dict.fromkeys(read_emptied(ledger) & mapped, 0)}
         keeps_related = document.create_missing_related or document.delete_dependents
         related = self._related(stale, lost) if keeps_related and stale else set()
         asked = {"asked_of": "of the kinds that were looked at"} if self._narrowed else {}
         return Evidence(
             **asked,
             stale=stale,
-            owned=ledger.count_owned(number=self._number) if self._owned else self._known,
+            owned=count_held_of(ledger, ledger.count_owned(number=self._number) if self._owned else self._known),
             gone_before=read_hinted_deletes(ledger) if self._narrowed else 0,
             sources=self._findings.sources,
             threshold=document.deletion_threshold,
             complete=not self._findings.failures,
-            emptied=emptied_by(document, self._findings.read_by_kind, self._origins(stale)),
+            emptied=emptied_by(document, counts, self._origins(stale)),
             is_protected=protected,
             is_related=lambda key: key in related or (keeps_related and key.blueprint in self._unseen_relate_to),
             released=release_deletes,
@@ -247,19 +259,6 @@ class Conclusion:
     def _related(self, stale: Sequence[TargetKey], lost: Sequence[SourceRef]) -> set[TargetKey]:
         """Name those stale target entities to which one that stays relates."""
         return self._ledger.related_among(stale, without=lost)
-
-
-def read_hinted_deletes(ledger: Ledger) -> int:
-    """Return how many target entities hinted passes have deleted since a pass last looked at everything."""
-    return int(ledger.read_fact(HINTED_DELETES) or 0)
-
-
-def add_up_deletes(ledger: Ledger, count: int, *, narrowed: bool) -> None:
-    """Add up the deletes of hinted passes, before they are sent; whoever has looked at everything starts anew."""
-    before = read_hinted_deletes(ledger)
-    after = before + count if narrowed else 0
-    if after != before:
-        ledger.write_fact(HINTED_DELETES, str(after))
 
 
 async def protect_failed(

@@ -20,9 +20,9 @@ class Findings:
     ``read_by_kind`` counts source entities by lower-cased kind, ``skipped`` those that were not mapped because
     nothing of them changed. ``failed`` are source entities whose mapping failed, by their names in the ledger.
     ``spared`` are target entities that a search query found more than one of: nobody knows which was meant, so none is
-    stale. ``counted`` are source entities that were counted and not looked at; ``released`` are target entities that
-    some source entity no longer wants and no other does. ``unsure`` are refs whose filters may not know yet of a
-    change.
+    stale. ``counted`` are source entities that were counted and not looked at; ``passed_over`` counts those that came
+    to nothing before and were not looked at again. ``released`` are target entities that some source entity no longer
+    wants and no other does. ``unsure`` are refs whose filters may not know yet of a change.
     """
 
     listener: Listener
@@ -37,6 +37,7 @@ class Findings:
     problems: list[FieldProblem] = field(default_factory=list)
     problem_count: int = 0
     counted: int = 0
+    passed_over: int = 0
     released: set[TargetKey] = field(default_factory=set)
     unsure: set[SourceRef] = field(default_factory=set)
     unmatched: int = 0

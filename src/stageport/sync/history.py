@@ -94,7 +94,7 @@ class PassNotes:
             notes=tuple(self._words(note) for note in plan.notes[:KEPT_LINES]),
         )
         held = sum(count for hold, count in plan.holds.items() if hold in RELEASABLE)
-        self._end(state, code, held=held, refused=self.counts["refused"] + len(plan.blocked))
+        self._end(state, code, held=held, refused=self.counts["refused"] + len(plan.blocked) + plan.passed_over)
 
     def break_off(self, error: StageportError, *, state: str) -> None:
         """Note a pass that did not reach its end, and why; of one that did, nothing that comes later changes it."""

@@ -11,7 +11,7 @@ Losing the ledger turns the next pass into a verify, and nothing else.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,11 +26,12 @@ from stageport.model.ledger import UNKNOWN, SourceRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.plan.plan import Plan
 from stageport.plan.safety import Verdict
-from stageport.sync.conclude import Conclusion, add_up_deletes
+from stageport.sync.conclude import Conclusion
 from stageport.sync.erase import Eraser, read_relations, requiring
 from stageport.sync.findings import Findings
 from stageport.sync.gather import KINDS_AT_ONCE, Gatherer
 from stageport.sync.hinted import HintReader
+from stageport.sync.holds import add_up_deletes
 from stageport.sync.keeping import gathering
 from stageport.sync.look import Looker
 from stageport.sync.names import LedgerNames, Place
@@ -339,6 +340,7 @@ class _Pass:
                 known = self._ledger.sources(names)
                 new = [one.ref for name, one in zip(names, page, strict=True) if self._is_due(known.get(name), one)]
                 self._findings.skipped += len(page) - len(new)
+                self._findings.passed_over += self._count_passed_over(known, page, names)
                 seen.update(names)
                 changed += new
         known_names = self._ledger.kind_refs(kind)
@@ -347,6 +349,12 @@ class _Pass:
             found = await read_refs(self._around, changed[start : start + CHANGED_AT_ONCE])
             await weigher.take(number, read, found)
         return gone
+
+    def _count_passed_over(
+        self, known: Mapping[SourceRef, SourceRecord], page: Sequence[SourceEntity], names: Sequence[SourceRef]
+    ) -> int:
+        records = [(known.get(name), one) for name, one in zip(names, page, strict=True)]
+        return sum(record is not None and record.failed and not self._is_due(record, one) for record, one in records)
 
     def _is_due(self, record: SourceRecord | None, seen: SourceEntity) -> bool:
         return _has_changed(record, seen) or (record is not None and record.failed and self._scope.again)
@@ -382,4 +390,5 @@ def _plan(
         problem_count=findings.problem_count,
         notes=(*remarks, *verdict.notes, *findings.notes()),
         relations=relations,
+        passed_over=findings.passed_over,
     )

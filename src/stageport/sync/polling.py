@@ -45,19 +45,25 @@ class Watermarks:
 
 
 async def poll(always: Always, integration: IntegrationStore, *, interval: float, sleep: Sleep) -> None:
-    """Ask for a resync whenever Port says so; what is there at the start belongs to the pass at the start."""
-    marks, failing = Watermarks(), False
-    first = True
+    """Ask for a resync whenever Port says so; what is there at the start belongs to the pass at the start.
+
+    Where there is none, a request counts that came after the last resync of which Port was told.
+    """
+    marks, failing, first = Watermarks(), False, True
     while True:
         try:
-            requested = marks.note_request(await integration.read_resync_request())
-            changed = marks.note_record(await integration.read_integration())
+            request, record = await integration.read_resync_request(), await integration.read_integration()
         except TargetError as error:
             if not failing:
                 always.around.listener(Noticed("warning", f"Port cannot be asked for resync requests: {error.message}"))
-            failing = True
+            failing, first = True, False
         else:
             failing = False
+            if first and not always.begins_with_resync:
+                first = False
+                marks.request = str(((record or {}).get("resyncState") or {}).get("updatedAt") or "")
+            # Both were read: what is noted is acted upon.
+            requested, changed = marks.note_request(request), marks.note_record(record)
             if requested and not first:
                 always.asks.ask(PassKind.RESYNC, "Port requested it")
             elif changed and not first:

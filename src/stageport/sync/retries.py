@@ -20,14 +20,17 @@ class Retries:
         self._clock = clock
         self._wait = FIRST_WAIT
         self._at: float | None = None
+        self._trying = False
 
     def are_due(self) -> bool:
-        """Tell whether the next delta is to look again."""
-        return self._at is not None and self._clock() >= self._at
+        """Tell whether the delta that begins now is to look again; what is noted next is what came of it."""
+        self._trying = self._at is not None and self._clock() >= self._at
+        return self._trying
 
     def note(self, kind: PassKind, *, unwritten: bool) -> None:
         """Note how a pass ended. One that looked at everything begins anew; so does a fresh failure."""
-        tried = kind is PassKind.DELTA and self.are_due()
+        # As was said when it began: it may have become due while the delta passed over what had failed.
+        tried, self._trying = kind is PassKind.DELTA and self._trying, False
         if kind in (PassKind.RESYNC, PassKind.VERIFY) or tried:
             self._wait = min(self._wait * 2, LONGEST_WAIT) if tried else FIRST_WAIT
             self._at = self._clock() + self._wait if unwritten else None

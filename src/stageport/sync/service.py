@@ -15,7 +15,14 @@ import msgspec
 from stageport.mapping.document import MappingDocument
 from stageport.model.changes import WriteOptions
 from stageport.model.entities import Json
-from stageport.model.errors import InterruptedPassError, MappingError, StageportError, TargetAnswerError, TargetError
+from stageport.model.errors import (
+    InterruptedPassError,
+    LedgerError,
+    MappingError,
+    StageportError,
+    TargetAnswerError,
+    TargetError,
+)
 from stageport.model.events import Noticed, PassStarted
 from stageport.model.exits import Exit
 from stageport.model.hints import Hint
@@ -32,7 +39,7 @@ from stageport.sync.passes import (
 from stageport.sync.seams import Ledger
 from stageport.sync.surroundings import Ground, Surroundings
 from stageport.sync.tasks import both, run_limited
-from stageport.sync.trust import VERIFIED_AT, is_verified
+from stageport.sync.trust import VERIFIED_AT, distrust_after_others, is_verified, note_reported
 from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
@@ -100,6 +107,11 @@ class Outcome:
     examples: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
     @property
+    def left_unwritten(self) -> bool:
+        """Whether something was not written, whatever else weighs more in the exit code."""
+        return bool(self.applied.refused or self.plan.blocked or self.plan.counts.errors)
+
+    @property
     def state(self) -> State:
         """The resync state that Port is told: a pass that left entities unwritten is not completed."""
         return "completed" if self.exit in (Exit.OK, Exit.HELD) else "failed"
@@ -129,8 +141,10 @@ async def run_pass(around: Surroundings, options: PassOptions) -> Outcome:
     return outcome
 
 
-async def run_afresh(around: Surroundings, options: PassOptions) -> tuple[Ground, Outcome]:
-    """Run one pass on ground that is prepared for it, and return both.
+async def run_afresh(
+    around: Surroundings, options: PassOptions, *, prepared: Callable[[Ground], None] = lambda _: None
+) -> tuple[Ground, Outcome]:
+    """Run one pass on ground that is prepared for it, and return both; ``prepared`` is told the ground before.
 
     Raises:
         InterruptedPassError, StageportError: as ``run_pass``.
@@ -138,6 +152,7 @@ async def run_afresh(around: Surroundings, options: PassOptions) -> tuple[Ground
     around.ledger.runs.close_open()
     with _noted(around, options) as notes:
         ground = await prepare(around, options)
+        prepared(ground)
         outcome = await _run_reported(replace(around, listener=notes), ground, options, notes)
     return ground, outcome
 
@@ -159,7 +174,8 @@ async def _run_reported(around: Surroundings, ground: Ground, options: PassOptio
         raise InterruptedPassError(
             "The pass was stopped before its end.", hint="What was written stays written; run it again."
         ) from None
-    except StageportError:
+    except StageportError as error:
+        notes.break_off(error, state="failed")
         await _report_end(around, "failed", started=started, options=options)
         raise
     # It is over: what is told of it elsewhere does not wait until Port was told its state.
@@ -221,6 +237,7 @@ async def prepare(around: Surroundings, options: PassOptions) -> Ground:
     started = _stamp(options)
     try:
         found = await _find(around, options)
+        distrust_after_others(around.ledger, found.record)
         return await prepare_ground(found, around.integration, around.blueprints, identity=options.identity)
     except MappingError:
         # Port shows this next to the mapping, to whoever has just edited it.
@@ -323,6 +340,8 @@ async def _report(around: Surroundings, status: str, *, started: str, ended: str
     """Tell Port the resync state; a report that fails is said, and fails nothing else."""
     try:
         await around.integration.report_state(status, started=started, ended=ended)
+        with suppress(LedgerError):
+            note_reported(around.ledger, started)
     except TargetError as error:
         if isinstance(error, TargetAnswerError) and error.status == 404:
             return  # what is not registered has no state

@@ -5,10 +5,12 @@ brings about itself, that Port holds something else by now, it notes that here, 
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
 from stageport.mapping.document import MappingDocument
+from stageport.model.entities import Json
 from stageport.model.fingerprint import digest_of
 from stageport.model.ledger import UNKNOWN, UNTRUSTED, Fingerprint
 from stageport.model.refs import SourceRef, TargetKey
@@ -16,6 +18,8 @@ from stageport.sync.seams import Ledger
 
 VERIFIED_MAPPING = "verified-mapping"
 VERIFIED_AT = "verified-at"
+REPORTED_START = "reported-start"
+"""When the resync began that Port was told of last by whoever had this ledger."""
 
 
 def mapping_fingerprint(document: MappingDocument) -> Fingerprint:
@@ -33,6 +37,30 @@ def note_verified(ledger: Ledger, document: MappingDocument, *, now: str) -> Non
     # In this order: after a crash in between, the next pass is a verify again.
     ledger.write_fact(VERIFIED_AT, now)
     ledger.write_fact(VERIFIED_MAPPING, mapping_fingerprint(document).hex())
+
+
+def note_reported(ledger: Ledger, started: str) -> None:
+    """Note that Port was told of a resync that began then."""
+    ledger.write_fact(REPORTED_START, started)
+
+
+def distrust_after_others(ledger: Ledger, record: Json) -> None:
+    """Have the next pass verify where Port was told of a resync last by somebody who had not this ledger.
+
+    Such as a run whose disk was read-only, one elsewhere with a ledger of its own, or one whose copy this ledger is:
+    what they wrote, it does not know. ``record`` is the integration's record at Port.
+    """
+    last = str(((record or {}).get("resyncState") or {}).get("lastResyncStart") or "")
+    if last and _moment(last) != _moment(ledger.read_fact(REPORTED_START) or ""):
+        ledger.write_fact(VERIFIED_MAPPING, "")
+
+
+def _moment(stamp: str) -> datetime | str:
+    """Read a time, however it is written down; what is no time stands for itself."""
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
 
 
 def distrust_targets(ledger: Ledger, keys: Iterable[TargetKey]) -> None:

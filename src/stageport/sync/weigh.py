@@ -147,7 +147,9 @@ class Weigher:
         for one in mapped:
             source, name = by_ref[one.ref], self._names.name(one.ref, number)
             failed = name in self._findings.failed
-            record = SourceRecord(name, source.uid, source.etag, digests[one.ref], failed)
+            # Without its blueprint, a target entity is as unwritten as one that Port refused: look again next time.
+            homeless = any(target.blueprint not in self._ground.blueprints for target in one.targets)
+            record = SourceRecord(name, source.uid, source.etag, digests[one.ref], failed or homeless)
             wants = self._wants(name, named[one.ref], number, bodies)
             entries.append((record, [*wants, *self._protecting(name, wants)] if failed else wants))
         released = self._open(entries)

@@ -135,7 +135,7 @@ class Metrics:
         self._passes.labels(ended.kind, ended.state).inc()
         self._duration.labels(ended.kind).observe(ended.seconds)
         # A hinted pass has seen a few entities: what it did not find says nothing of the others.
-        knows = ended.state == "completed" and ended.kind != HINTED
+        knows = ended.state == "completed" and ended.kind != HINTED and not ended.refused
         if ended.state == "completed":
             self._last_success.labels(ended.kind).set(self._epoch())
         if knows:
