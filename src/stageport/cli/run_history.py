@@ -42,9 +42,7 @@ def show_runs(given: Mapping[str, object], config: Path | None, *, limit: int, o
     if not runs:
         console.print("No pass has been noted yet.")
         return
-    table = Table(
-        "id", "started", "pass", "because of", "took", "state", "created", "updated", "deleted", "not written"
-    )
+    table = Table(*COLUMNS)
     for run in runs:
         table.add_row(*_row(run))
     console.print(table, markup=False)

@@ -43,7 +43,6 @@ _KINDS = MappingProxyType(
     }
 )
 _KNOWN = MappingProxyType({kind.lower(): kind for kind in _KINDS})
-_KINDS_WITHOUT_NEED_OF_SPEC = frozenset({"Template"})
 
 
 def is_recognized(entity: Json) -> bool:

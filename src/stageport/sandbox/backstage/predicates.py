@@ -16,7 +16,6 @@ from stageport.sandbox.backstage.search import Searchable
 
 Matcher = Callable[[Searchable], bool]
 _LOGICAL = frozenset({"$all", "$any", "$not"})
-_OPERATORS = frozenset({"$exists", "$in", "$contains", "$hasPrefix"})
 
 
 def parse_filters(filters: list[str] | None) -> Json:

@@ -5,7 +5,7 @@ a restart finds the state again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -205,11 +205,6 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing."""
-
-    def all_entities(self) -> Iterator[StoredEntity]:
-        """Yield every entity, blueprint by blueprint."""
-        for identifier in self._entities:
-            yield from self.entities(identifier)
 
 
 def open_store(state_file: Path | None) -> Store:
