@@ -107,12 +107,6 @@ class Metrics:
             case _:
                 pass
 
-    def note_agreement(self, kind: str, *, at: float) -> None:
-        """Take over from an earlier process when a pass last completed, in seconds since the Unix epoch."""
-        then = self._clock() - max(0.0, self._epoch() - at)
-        self._agreed_at = then if self._agreed_at is None else max(self._agreed_at, then)
-        self._last_success.labels(kind).set(at)
-
     def staleness(self) -> float:
         """Return the seconds since both catalogs were last known to agree, or since the start."""
         return self._clock() - (self._began if self._agreed_at is None else self._agreed_at)

@@ -114,23 +114,6 @@ def test_staleness_grows_from_the_start_until_a_pass_completes(metrics: Metrics,
     assert "stageport_last_success_timestamp_seconds{pass=resync}" not in found
 
 
-def test_what_an_earlier_process_knew_counts_until_there_is_better(metrics: Metrics, time: Time) -> None:
-    metrics.note_agreement("verify", at=NOON - 3600)
-    metrics.note_agreement("resync", at=NOON - 600)
-    metrics.note_agreement("delta", at=NOON - 1200)
-    time.now += 10
-    found = read(metrics)
-    assert found["stageport_staleness_seconds"] == 610
-    assert found["stageport_last_success_timestamp_seconds{pass=verify}"] == NOON - 3600
-    metrics(ended("delta"))
-    assert read(metrics)["stageport_staleness_seconds"] == 0
-
-
-def test_a_clock_that_is_behind_the_ledger_makes_no_negative_age(metrics: Metrics) -> None:
-    metrics.note_agreement("resync", at=NOON + 500)
-    assert read(metrics)["stageport_staleness_seconds"] == 0
-
-
 @pytest.mark.parametrize(
     ("passes", "held"),
     [
