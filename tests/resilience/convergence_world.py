@@ -5,7 +5,7 @@ import inspect
 import resource
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -256,26 +256,19 @@ class Lives:
     ) -> Ran:
         """Run one pass with the ledger as it is; with ``room``, on a disk that has so many bytes for any file."""
         fuse = fuse or Fuse(None)
+        options = replace(self._options, release_deletes=release, kind=kind, kinds=kinds, hints=hints)
         with self._on_disk(room) if room is not None else nullcontext(self.ledger) as fuse.ledger:
             try:
-                return await self._sync(kind, kinds, release, fuse, page_size, token, hints)
+                return await self._watch(self._pass(options, fuse, page_size=page_size, token=token), fuse)
             finally:
                 allow_writes(fuse.ledger, allowed=True)
 
-    async def _sync(
-        self,
-        kind: PassKind | None,
-        kinds: frozenset[str],
-        release: bool,
-        fuse: Fuse,
-        page_size: int,
-        token: str,
-        hints: tuple[Hint, ...],
-    ) -> Ran:
+    async def _watch(self, passing: Coroutine[None, None, Outcome], fuse: Fuse) -> Ran:
+        """Run a pass to its end, whichever that is, and say what came of it."""
         state = self.world.state
         state.journal.clear()
         ran = Ran()
-        fuse.task = asyncio.ensure_future(self._pass(kind, kinds, release, fuse, page_size, token, hints))
+        fuse.task = asyncio.ensure_future(passing)
         try:
             ran.outcome = await fuse.task
         except StageportError as error:
@@ -296,18 +289,8 @@ class Lives:
         ran.writes = sum(count for fate, count in state.journal.entities.items() if fate != "refused")
         return ran
 
-    async def _pass(
-        self,
-        kind: PassKind | None,
-        kinds: frozenset[str],
-        release: bool,
-        fuse: Fuse,
-        page_size: int,
-        token: str,
-        hints: tuple[Hint, ...],
-    ) -> Outcome:
+    async def _pass(self, options: PassOptions, fuse: Fuse, *, page_size: int, token: str) -> Outcome:
         opened = await self._surroundings(page_size, token)
-        options = replace(self._options, release_deletes=release, kind=kind, kinds=kinds, hints=hints)
         around = replace(
             opened,
             source=Fused(opened.source, fuse),
