@@ -12,6 +12,7 @@ from stageport.backstage.connection import CatalogConnection, MissingRouteError
 from stageport.backstage.filters import kind_filters
 from stageport.backstage.pages import BY_QUERY, PageReader, Query
 from stageport.http.messages import Response
+from stageport.http.names import cut_names
 from stageport.http.sender import Sender
 from stageport.model.entities import SourceEntity, SourcePage
 from stageport.model.errors import IncompleteReadError, SourceAnswerError
@@ -75,7 +76,7 @@ class BackstageCatalog:
     async def read_refs(self, refs: Sequence[SourceRef]) -> Mapping[SourceRef, SourceEntity | None]:
         """Return the entities that these refs name, by lower-cased ref; None for those that do not exist."""
         answer: dict[SourceRef, SourceEntity | None] = {}
-        for chunk in _chunks(refs):
+        for chunk in _cut(refs):
             try:
                 answer.update(await self._read_chunk(chunk))
             except MissingRouteError:
@@ -144,19 +145,9 @@ def _unseen(entities: Iterable[SourceEntity], seen: set[SourceRef]) -> Iterator[
             yield entity
 
 
-def _chunks(refs: Sequence[SourceRef]) -> Iterator[list[SourceRef]]:
-    """Cut refs, lower-cased (they are matched exactly) and each once, into bodies that Backstage takes."""
-    chunk: list[SourceRef] = []
-    size = 0
-    for ref in dict.fromkeys(SourceRef(ref.lower()) for ref in refs):
-        weight = len(ref.encode()) + 3
-        if chunk and (len(chunk) == REFS_PER_REQUEST or size + weight > REFS_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(ref)
-        size += weight
-    if chunk:
-        yield chunk
+def _cut(refs: Sequence[SourceRef]) -> Iterator[list[SourceRef]]:
+    """Cut refs, lower-cased (they are matched exactly), into bodies that Backstage takes."""
+    return cut_names((SourceRef(ref.lower()) for ref in refs), most=REFS_PER_REQUEST, most_bytes=REFS_BYTES)
 
 
 def _read_or_none(item: msgspec.Raw) -> SourceEntity | None:

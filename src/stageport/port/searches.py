@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from stageport.http.messages import Response
+from stageport.http.names import cut_names
 from stageport.model.entities import Json
 from stageport.model.errors import TargetAnswerError
 from stageport.model.refs import TargetKey
@@ -77,7 +78,7 @@ class PortSearches:
         """Return those keys that Port has and whose ``$datasource`` is ours."""
         found: set[TargetKey] = set()
         for blueprint in dict.fromkeys(key.blueprint for key in keys):
-            for chunk in _chunks([key.identifier for key in keys if key.blueprint == blueprint]):
+            for chunk in _cut([key.identifier for key in keys if key.blueprint == blueprint]):
                 rules = [
                     {"property": "$blueprint", "operator": "=", "value": blueprint},
                     {"property": "$identifier", "operator": "in", "value": chunk},
@@ -94,7 +95,7 @@ class PortSearches:
     ) -> Mapping[str, Json]:
         """Return the named entities that exist, by identifier, whoever owns them."""
         found: dict[str, Json] = {}
-        for chunk in _chunks(identifiers):
+        for chunk in _cut(identifiers):
             query = {"combinator": "and", "rules": [{"property": "$identifier", "operator": "in", "value": chunk}]}
             for entity in await self._search(blueprint, query, fields=fields, most=len(chunk)):
                 found[str(entity["identifier"])] = entity
@@ -186,18 +187,8 @@ class PortSearches:
         return decode_answer(decoder, response, doing=doing)
 
 
-def _chunks(identifiers: Sequence[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for identifier in dict.fromkeys(identifiers):
-        weight = len(identifier.encode()) + 3
-        if chunk and (len(chunk) == IDENTIFIERS_PER_SEARCH or size + weight > IDENTIFIER_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(identifier)
-        size += weight
-    if chunk:
-        yield chunk
+def _cut(identifiers: Sequence[str]) -> Iterator[list[str]]:
+    return cut_names(identifiers, most=IDENTIFIERS_PER_SEARCH, most_bytes=IDENTIFIER_BYTES)
 
 
 def _next_cursor(cursor: str | None, previous: str | None, *, doing: str) -> str | None:
