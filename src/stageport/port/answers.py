@@ -20,6 +20,9 @@ PERMISSION_CODES: Final = frozenset({"", "missing_permissions", "forbidden", "un
 """403 with one of these, or with no code at all (an address that is not on the allow-list), concerns everything;
 with another one (``required_relation``, ``has_dependents``, ``protected_entity``) the entity at hand."""
 
+BLAMEABLE: Final = frozenset({400, 403, 404, 409, 413, 422})
+"""Refusals of a request that may be the fault of one entity in it."""
+
 REGION_HINT: Final = (
     "Port's regions know nothing of each other: https://api.port.io (or api.getport.io) is the EU, "
     "https://api.us.port.io (or api.us.getport.io) the US. Set the one that your organization lives in."

@@ -7,15 +7,20 @@ import msgspec
 
 from stageport.http.messages import Response
 from stageport.model.changes import WriteOptions, Written
-from stageport.port.answers import concerns_everything, decode_answer, expect_accepted, read_complaint, read_refusal
+from stageport.port.answers import (
+    BLAMEABLE,
+    concerns_everything,
+    decode_answer,
+    expect_accepted,
+    read_complaint,
+    read_refusal,
+)
 from stageport.port.blueprints import blueprint_exists
 from stageport.port.paths import bulk_delete_path, entity_delete_path
 from stageport.port.searches import PortSearches
 from stageport.port.session import PortSession
 
 MOST_IDENTIFIERS: Final = 100
-BLAMEABLE: Final = frozenset({400, 403, 404, 409, 413, 422})
-"""Refusals of a request that may be the fault of one entity in it."""
 
 
 class _DeleteAnswer(msgspec.Struct, rename="camel"):

@@ -1,21 +1,17 @@
 """Writes target entities in bulk, and finds the culprit when Port refuses a whole request."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from stageport.http.messages import Response
 from stageport.model.changes import Refusal, WriteOptions, Written
 from stageport.model.errors import excerpt
-from stageport.port.answers import concerns_everything, decode_answer, read_complaint, read_refusal
+from stageport.port.answers import BLAMEABLE, concerns_everything, decode_answer, read_complaint, read_refusal
 from stageport.port.batches import LARGEST_BODY, cut_batches, join_bodies
 from stageport.port.blueprints import blueprint_exists, missing_blueprint
 from stageport.port.paths import upsert_path
 from stageport.port.session import PortSession
-
-BLAMEABLE: Final = frozenset({400, 403, 404, 409, 413, 422})
-"""Refusals of a request that may be the fault of one entity in it."""
 
 
 class _Taken(msgspec.Struct):
