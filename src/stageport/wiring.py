@@ -310,11 +310,16 @@ def origin_of(settings: Settings) -> str:
     return "Empty" if empty else "Default"
 
 
+def may_initialize(settings: Settings) -> bool:
+    """Tell whether blueprints and a mapping that Port lacks are created: both settings about it have to want that."""
+    return settings.initialize_port_resources and origin_of(settings) != "Empty"
+
+
 def pass_options(settings: Settings, *, release_deletes: bool = False) -> PassOptions:
     """Return the options of a pass that the settings decide."""
     identity = identity_of(settings)
     return PassOptions(
-        initialize=settings.initialize_port_resources and origin_of(settings) != "Empty",
+        initialize=may_initialize(settings),
         resources=Path(settings.resources_path),
         identity={
             "installationAppType": identity.type,

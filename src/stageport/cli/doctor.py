@@ -24,7 +24,7 @@ from stageport.settings.access import missing_settings
 from stageport.sync.ground import expected_ground, find_ground, mapping_mismatches
 from stageport.sync.surroundings import Ground
 from stageport.telemetry.logs import configure_logs
-from stageport.wiring import open_backstage, open_integration, open_port, origin_of
+from stageport.wiring import may_initialize, open_backstage, open_integration, open_port
 
 IMPATIENT = RetryPolicy(attempts=2, seconds=20.0, unreachable_seconds=5.0)
 """A person is waiting for the answer."""
@@ -113,10 +113,9 @@ async def _port(settings: Settings, kinds: Mapping[str, int]) -> AsyncIterator[F
 
 
 async def _ground(session: PortSession, settings: Settings, kinds: Mapping[str, int]) -> list[Finding]:
-    initialize = settings.initialize_port_resources and origin_of(settings) != "Empty"
     integration = open_integration(session, settings)
     folder = Path(settings.resources_path)
-    found = await find_ground(integration, PortBlueprints(session), initialize=initialize, folder=folder)
+    found = await find_ground(integration, PortBlueprints(session), initialize=may_initialize(settings), folder=folder)
     name = settings.integration.identifier
     words = f"integration {name} is not registered yet" if found.is_new else f"integration {name} is registered"
     ground = expected_ground(found)

@@ -17,7 +17,7 @@ from stageport.port.blueprints import PortBlueprints
 from stageport.settings import Part, Settings, load_settings, secrets_of
 from stageport.sync.ground import expected_ground, find_ground
 from stageport.telemetry.logs import configure_logs
-from stageport.wiring import open_backstage, open_integration, open_port, origin_of
+from stageport.wiring import may_initialize, open_backstage, open_integration, open_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,11 @@ async def read_remote(request: MapRequest, *, ref: SourceRef | None, document: M
 
 async def _read_port(settings: Settings) -> tuple[MappingDocument, Basis]:
     async with open_port(settings, ignore, policy=IMPATIENT) as session:
-        initialize = settings.initialize_port_resources and origin_of(settings) != "Empty"
         integration = open_integration(session, settings)
         folder = Path(settings.resources_path)
-        found = await find_ground(integration, PortBlueprints(session), initialize=initialize, folder=folder)
+        found = await find_ground(
+            integration, PortBlueprints(session), initialize=may_initialize(settings), folder=folder
+        )
         ground = expected_ground(found)
         return ground.document, basis_of_port(list(ground.blueprints.values()))
 
