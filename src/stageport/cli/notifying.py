@@ -11,7 +11,7 @@ from stageport.http.messages import NoAnswerError, Request, Response
 from stageport.http.retry import RetryPolicy
 from stageport.http.sender import Sender
 from stageport.http.transport import Transport
-from stageport.model.announcements import MOST_REFS, read_announcement
+from stageport.model.announcements import LOST_TRACK, MOST_REFS, read_announcement
 from stageport.model.entities import Json
 from stageport.model.errors import StageportError, UsageError, excerpt
 from stageport.model.signing import parse_keys, sign
@@ -40,7 +40,7 @@ def notify_service(settings: Settings, *, refs: Sequence[str], url: str | None) 
 
 
 def _body(refs: Sequence[str]) -> bytes:
-    document: Json = {"entityRefs": list(refs)} if refs else {"type": "stageport.catalog.overflow", "source": "notify"}
+    document: Json = {"entityRefs": list(refs)} if refs else {"type": LOST_TRACK, "source": "notify"}
     body = msgspec.json.encode(document)
     try:
         read_announcement(body)

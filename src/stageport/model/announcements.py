@@ -15,6 +15,9 @@ from stageport.model.hints import OVERFLOW
 from stageport.model.refs import SourceRef, parse_ref, source_ref
 
 CHANGED: Literal["stageport.catalog.changed"] = "stageport.catalog.changed"
+LOST_TRACK: Literal["stageport.catalog.overflow"] = "stageport.catalog.overflow"
+"""The types of our own messages."""
+
 MOST_REFS = 500
 LONGEST_REF = 800
 """Characters. Backstage's own rules allow 63 for each part; a backend may have others."""
@@ -30,7 +33,7 @@ class TooManyRefsError(ValueError):
     """A message names more refs than one may."""
 
 
-class Change(msgspec.Struct, rename="camel"):
+class NamedChange(msgspec.Struct, rename="camel"):
     """One change: ``uid``, ``etag`` and ``sequence`` are for the sender and its logs."""
 
     entity_ref: str
@@ -43,11 +46,11 @@ class Change(msgspec.Struct, rename="camel"):
 class Changed(msgspec.Struct, tag_field="type", tag=CHANGED):
     """These source entities changed."""
 
-    changes: list[Change]
+    changes: list[NamedChange]
     source: str = ""
 
 
-class Overflow(msgspec.Struct, tag_field="type", tag="stageport.catalog.overflow"):
+class Overflow(msgspec.Struct, tag_field="type", tag=LOST_TRACK):
     """More changed than could be named."""
 
     source: str = ""
@@ -118,7 +121,7 @@ def _of_event(event: Json) -> Iterator[SourceRef]:
     payload = event.get("eventPayload", event.get("payload"))
     if not isinstance(payload, dict):
         return
-    if payload.get("type") in (CHANGED, "stageport.catalog.overflow"):
+    if payload.get("type") in (CHANGED, LOST_TRACK):
         yield from _of_message(payload)
         return
     if isinstance(payload.get("entityRef"), str):
