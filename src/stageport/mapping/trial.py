@@ -1,5 +1,6 @@
 """Trying a mapping on source entities that are at hand: what would be sent, and what would be lost on the way."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -40,7 +41,7 @@ async def try_mapping(pool: WorkerPool, documents: Sequence[bytes], *, every_kin
     lost += _unnamed(kindless, -1)
     joined = _joined(outcomes, problems=lost, failed=bool(kindless))
     known = {resource.kind.lower() for resource in resources}
-    return Trial(joined, {} if every_kind else _count(kind for kind in kinds if kind and kind not in known))
+    return Trial(joined, {} if every_kind else dict(Counter(kind for kind in kinds if kind and kind not in known)))
 
 
 def kind_of(raw: bytes) -> str | None:
@@ -67,10 +68,3 @@ def _joined(outcomes: Sequence[Outcome], *, problems: Sequence[FieldProblem], fa
         resource_failed=failed or any(one.resource_failed for one in outcomes),
         problems=(*problems, *(problem for one in outcomes for problem in one.problems)),
     )
-
-
-def _count(kinds: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for kind in kinds:
-        counts[kind] = counts.get(kind, 0) + 1
-    return counts
