@@ -17,12 +17,20 @@ from stageport.http.retry import asked_wait, read_reset
 
 TOO_MUCH = frozenset({429, 503})
 LONGEST_PAUSE = 300.0
+"""Seconds for which an answer may stop everybody, whatever it asks for."""
 SAME_WINDOW = 1.5
 """Seconds by which two answers may tell the same reset differently: they are rounded, and travel."""
+ALWAYS_QUICK = 0.05
+"""Seconds within which an answer is quick, whatever the quickest took: below, it is chance that differs."""
+FORGETTING = 1.01
+"""What the quickest answer is taken times with each new one, so that a lucky one does not set the measure for good."""
 
 
 class Gate:
-    """A semaphore whose width adapts. ``ceiling`` of it is the most that is ever let through at once."""
+    """A semaphore whose width adapts: it is ``start`` at first, and never above ``ceiling``.
+
+    An answer that takes more than ``slow`` times as long as the quickest does not widen it.
+    """
 
     def __init__(self, *, start: int = 8, ceiling: int = 32, slow: float = 4.0, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -89,8 +97,8 @@ class Gate:
 
     def _grow(self, seconds: float) -> None:
         """Widen by one for each whole round of answers that are not much slower than the quickest seen."""
-        self._quickest = min(self._quickest * 1.01, seconds)
-        if seconds <= max(self._quickest * self._slow, 0.05):
+        self._quickest = min(self._quickest * FORGETTING, seconds)
+        if seconds <= max(self._quickest * self._slow, ALWAYS_QUICK):
             self._width = min(self._ceiling, self._width + 1 / self._width)
             self._wake()
 

@@ -22,7 +22,7 @@ UNNAMED_DEATHS: int = 2
 
 
 class ChunkRunner:
-    """One place at the bench: a worker process, or the lack of one, and the chunk it works on."""
+    """One of the pool's places: a worker process, or the lack of one, and the chunk that it works on."""
 
     def __init__(
         self, book: ExpressionBook, *, limits: Limits, problems: Counter[tuple[int, str]], listener: Listener

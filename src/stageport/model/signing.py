@@ -15,6 +15,8 @@ PREFIX = "whsec_"
 SCHEME = "v1,"
 SHORTEST_KEY, LONGEST_KEY = 24, 64
 """Bytes, as Standard Webhooks has them."""
+MOST_SIGNATURES = 8
+"""So many of one message are looked at: more than secrets are ever in use at once, few enough to cost nothing."""
 
 _ID = re.compile(r"[!-\-/-~]{1,128}")
 """Printable ASCII without the full stop, which parts the id from what follows it."""
@@ -60,9 +62,6 @@ def is_signed(keys: Sequence[bytes], given: str, *, message_id: str, timestamp: 
         for one in wanted:
             fits |= hmac.compare_digest(signature, one)
     return fits
-
-
-MOST_SIGNATURES = 8
 
 
 def is_message_id(text: str) -> bool:

@@ -1,1 +1,1 @@
-"""Subscribers of the core's events: logs, the progress line, reports."""
+"""Listeners to the core's events: logs, the progress line, metrics, reports to Port."""

@@ -19,11 +19,16 @@ from stageport.telemetry.log_records import RecordMaker
 from stageport.telemetry.sync_metrics import PassCounts
 
 BATCH = 100
+"""Log records in one request."""
 FLUSH_SECONDS = 5.0
+"""So long a record waits at most for others to go with."""
 KEPT_RECORDS = 1_000
 KEPT_REPORTS = 500
+"""So many wait while Port does not take them; the oldest are dropped for newer ones."""
 CLOSING_SECONDS = 0.5
+"""What is left when the process ends gets so long."""
 SENT_AT_ONCE = 16
+"""Figures of so many kinds travel side by side."""
 Place = Literal["logs", "metrics"]
 Report = tuple[str, Place, str, Json]
 

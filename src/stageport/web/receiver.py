@@ -30,8 +30,9 @@ class Admission:
     """Who may send hints, and how much.
 
     ``keys`` are those of the secrets; without any, only this machine may send, unless it is ``open`` to everybody.
-    ``tolerance`` is how many seconds a message's time may be off; ``reading`` how many bodies are read at once, each
-    for at most ``patience`` seconds. ``rate`` messages a second are taken in the long run, ``burst`` at once.
+    ``tolerance`` is how many seconds a message's time may be off; ``body`` how many bytes it may have; ``reading`` how
+    many bodies are read at once, each for at most ``patience`` seconds. ``rate`` messages a second are taken in the
+    long run, ``burst`` at once.
     """
 
     keys: tuple[bytes, ...] = ()
