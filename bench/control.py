@@ -9,8 +9,8 @@ import msgspec
 from aiohttp import web
 
 from bench.traffic import Traffic
-from stageport.sandbox.backstage import RunningBackstage
 from stageport.sandbox.backstage.catalog import Catalog
+from stageport.sandbox.backstage.server import RunningBackstage
 from stageport.sandbox.port import RunningPort
 from stageport.sandbox.port.projection import Fields
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bench.control import backstage_routes, port_routes, traffic_routes
 from bench.traffic import CountingLoop
-from stageport.sandbox.backstage import BackstageOptions, serve_backstage
+from stageport.sandbox.backstage.server import BackstageOptions, serve_backstage
 from stageport.sandbox.port import Leniency, PortOptions, RateLimit, serve_port
 
 BACKSTAGE_TOKEN = "bench-token"

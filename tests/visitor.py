@@ -8,7 +8,7 @@ from typing import NamedTuple
 import aiohttp
 
 from stageport.model.entities import Json
-from stageport.sandbox.backstage import BackstageOptions, RunningBackstage, serve_backstage
+from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, serve_backstage
 
 TOKEN = "a-static-token"
 TEAM = {

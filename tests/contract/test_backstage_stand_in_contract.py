@@ -8,7 +8,8 @@ from tests.contract.catalog_asking import Asked, Bearer, contract_descriptors
 from tests.contract.catalog_contract import CatalogContract, recorded_answers
 from tests.contract.catalog_questions import QUESTIONS
 
-from stageport.sandbox.backstage import Access, BackstageOptions, RunningBackstage, serve_backstage
+from stageport.sandbox.backstage.access import Access
+from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, serve_backstage
 
 _TOKENS = {Bearer.FULL: "full-token", Bearer.DENIED: "denied-token", Bearer.RESTRICTED: "restricted-token"}
 

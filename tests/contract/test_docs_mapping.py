@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from stageport.mapping.document import parse_mapping
 from stageport.mapping.schema import mapping_schema
 from stageport.plan.fit import Trouble
-from stageport.sandbox.backstage import BackstageOptions, serve_backstage
+from stageport.sandbox.backstage.server import BackstageOptions, serve_backstage
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = (ROOT / "docs" / "how-to" / "write-a-mapping.md").read_text(encoding="utf-8")

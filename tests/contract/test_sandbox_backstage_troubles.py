@@ -9,15 +9,9 @@ import pytest
 from tests.visitor import DESCRIPTORS, TOKEN, Visitor, visit
 
 from stageport.model.entities import Json
-from stageport.sandbox.backstage import (
-    Access,
-    BackstageOptions,
-    Phase,
-    RateLimit,
-    RunningBackstage,
-    Stage,
-    run_backstage_sandbox,
-)
+from stageport.sandbox.backstage.access import Access
+from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, run_backstage_sandbox
+from stageport.sandbox.backstage.traps import Phase, RateLimit, Stage
 from stageport.sandbox.faults import Fault, FaultKind
 
 

@@ -9,8 +9,9 @@ from tests.contract.catalog_asking import Asked, Bearer, contract_descriptors, r
 from tests.contract.catalog_contract import CatalogContract, shown
 from tests.e2e.harness import RealBackstage
 
-from stageport.sandbox.backstage import BackstageOptions, sample_descriptors, serve_backstage, synthetic_descriptors
-from stageport.sandbox.backstage.descriptors import located
+from stageport.sandbox.backstage.descriptors import located, sample_descriptors
+from stageport.sandbox.backstage.server import BackstageOptions, serve_backstage
+from stageport.sandbox.backstage.synthetic import synthetic_descriptors
 
 
 class RealCatalog:
