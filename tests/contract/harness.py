@@ -3,10 +3,11 @@
 What Port should hold is worked out in plain Python (``tests.expectation``), never by the product's own code.
 """
 
+import asyncio
 import copy
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ IDENTIFIER = "my-backstage"
 OURS = f"port-ocean/backstage/9.9.9/{IDENTIFIER}/exporter"
 FOREIGN = "port-ocean/github/1.0.0/somebody-else/exporter"
 HURRIED = RetryPolicy(attempts=4, seconds=10, unreachable_seconds=0.3, first_wait=0.005, longest_wait=0.02)
+SEEN_WITHIN = 15.0
+"""Seconds within which what a running service is waited for has to come about."""
 
 Descriptor = dict[str, Any]
 Config = dict[str, Any]
@@ -236,6 +239,13 @@ async def serve_world(
         # An environment and a folder with nothing in them: no setting of whoever runs the tests counts.
         loaded = load_settings(given, environ={}, directory=folder)
         yield World(source, target, given, loaded.settings, stack, kind)
+
+
+async def until(true: Callable[[], bool], seconds: float = SEEN_WITHIN) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 # Words for catalogs and mappings

@@ -5,13 +5,13 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from tests.contract.harness import HURRIED, World
+from tests.contract.harness import HURRIED, World, until
 
 from stageport.cli.live import receiver_of, work_of
 from stageport.cli.watch import ServiceWatch
@@ -26,7 +26,6 @@ from stageport.wiring import open_surroundings, pass_options
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 KEYS = parse_keys(SECRET)
-SEEN_WITHIN = 15.0
 PATH = "/integration/webhook"
 
 
@@ -103,13 +102,6 @@ class Live:
         return sum(
             1 for one in self.world.heard if isinstance(one, PassEnded) and (one.kind, one.state) == (kind, state)
         )
-
-
-async def until(true: Callable[[], bool], seconds: float = SEEN_WITHIN) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

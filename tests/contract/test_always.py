@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.contract.harness import (
     mapping,
     resource,
     serve_world,
+    until,
 )
 
 from stageport.model.errors import TargetRefusedError
@@ -34,14 +35,6 @@ from stageport.wiring import open_surroundings, pass_options
 
 QUICK = 0.05
 EVERY = Every(timedelta(seconds=QUICK), since=datetime(2026, 1, 1, tzinfo=UTC))
-PATIENCE = 8.0
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -2,11 +2,13 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
+from tests.contract import harness
 from tests.contract.command import stageport
 from tests.contract.harness import (
     HURRIED,
@@ -35,10 +37,7 @@ TOPIC = "org_sandbox.change.log"
 REQUEST = {"action": "RESYNC", "context": {"integrationId": IDENTIFIER}}
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.02)
+until = partial(harness.until, seconds=PATIENCE)
 
 
 @pytest.fixture

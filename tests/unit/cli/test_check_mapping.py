@@ -25,12 +25,6 @@ OFFICIAL = HERE.parents[2] / ".." / "shared" / "conformance" / "official" / "por
 DEFAULT = HERE.parents[2] / "src" / "stageport" / "mapping" / "defaults" / "mapping.yaml"
 
 
-@pytest.fixture(autouse=True)
-def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def check(capsys: pytest.CaptureFixture[str], name: str, **more: Any) -> tuple[Exit, str]:
     code = run_check(CheckRequest(mapping=Path(name), **more))
     printed = capsys.readouterr().out

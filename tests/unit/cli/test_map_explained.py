@@ -24,12 +24,6 @@ REFERENCE = HERE.parents[2] / "docs" / "reference"
 SCHEMA = Draft202012Validator(json.loads((REFERENCE / "map.schema.json").read_text(encoding="utf-8")))
 
 
-@pytest.fixture(autouse=True)
-def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def run(capsys: pytest.CaptureFixture[str], what: Path | str, mapping: Path | str, **more: Any) -> tuple[Exit, str]:
     code = run_map(MapRequest(what=str(what), mapping=Path(mapping), **more))
     printed = capsys.readouterr().out

@@ -1,15 +1,11 @@
 import asyncio
 
 import pytest
-from multidict import CIMultiDict
 from tests.scripted import FakeClock
+from tests.unit.http.responses import answer
 
 from stageport.http.messages import Response
 from stageport.http.pacing import Gate
-
-
-def answer(status: int = 200, **headers: str) -> Response:
-    return Response(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), b"")
 
 
 async def test_no_more_are_let_in_than_the_gate_is_wide() -> None:

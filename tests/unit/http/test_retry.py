@@ -2,16 +2,12 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
-from multidict import CIMultiDict
+from tests.unit.http.responses import answer
 
-from stageport.http.messages import NoAnswerError, Response, Trouble
+from stageport.http.messages import NoAnswerError, Trouble
 from stageport.http.retry import Effort, Outcome, RetryPolicy, asked_wait, read_reset, wait_before_retry
 
 EPOCH = 1_700_000_000.0
-
-
-def answer(status: int, **headers: str) -> Response:
-    return Response(status, CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()}), b"")
 
 
 def wait(
