@@ -121,7 +121,7 @@ def test_it_is_empty_until_something_is_known(ledger: Ledger) -> None:
     assert ledger.is_empty
 
 
-def test_facts(ledger: Ledger) -> None:
+def test_a_fact_is_read_as_it_was_last_written(ledger: Ledger) -> None:
     assert ledger.read_fact("verified-at") == ""
     ledger.write_fact("verified-at", "2026-01-01T00:00:00Z")
     ledger.write_fact("it's", "☃")
@@ -240,7 +240,7 @@ def test_acknowledging_replaces_what_was_known(ledger: Ledger) -> None:
     assert ledger.count_targets() == 1
 
 
-def test_related_keys(ledger: Ledger) -> None:
+def test_what_a_want_relates_to_is_known_as_long_as_the_want(ledger: Ledger) -> None:
     ends = [key("team", "group"), key("other", "group"), key("Team", "group")]
     related = key_hash(ends[0]) + key_hash(ends[1])
     ledger.open_sources([(record("a"), [want("a", "a", related=related), want("a", "b")])], number=1)

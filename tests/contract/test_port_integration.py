@@ -35,7 +35,7 @@ async def test_a_record_without_a_mapping_document() -> None:
         assert await port.integration().read_config() == {}
 
 
-async def test_registering() -> None:
+async def test_an_integration_is_registered_with_its_mapping_under_its_own_name() -> None:
     answer = as_json({"ok": True, "integration": {"identifier": "my-backstage"}})
     async with scripted_port({"POST /v1/integration": answer}) as port:
         integration = port.integration(changelog_destination={"type": "KAFKA"}, resources_origin="Empty")
@@ -128,7 +128,7 @@ async def test_requests_for_a_resync(answer: Answer, expected: str | None) -> No
     assert (request and request["id"]) == expected
 
 
-async def test_the_organization() -> None:
+async def test_the_organization_is_read_with_its_id() -> None:
     answer = as_json({"ok": True, "organization": {"id": "org_1", "featureFlags": []}})
     async with scripted_port({"GET /v1/organization": answer}) as port:
         assert (await port.integration().read_organization())["id"] == "org_1"

@@ -239,7 +239,7 @@ async def test_a_troubled_network_loses_nothing(fault: Fault) -> None:
         assert len(here.running.state.entities("service")) == 45
 
 
-async def test_wrong_credentials() -> None:
+async def test_a_wrong_secret_is_refused_and_not_repeated() -> None:
     async with serve_port(PortOptions(client_secret="another")) as running, client(side="Port") as one:
         session = PortSession(
             running.url, client_id="sandbox-client", client_secret="wrong-one", identity=IDENTITY, sender=one.sender

@@ -273,7 +273,7 @@ async def test_many_slow_bodies_keep_nobody_else_waiting_for_ever() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
-async def test_other_methods(method: str) -> None:
+async def test_methods_but_post_are_not_allowed(method: str) -> None:
     async with receiving() as rig, rig.sender.session.request(method, rig.sender.url + PATH) as answer:
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
 

@@ -95,7 +95,9 @@ async def test_a_head_of_more_than_16_kb_is_refused_before_anything_else(length:
     ("accepted", "expected"),
     [("gzip", "gzip"), ("deflate", "deflate"), ("gzip, deflate", "gzip"), ("identity", None), ("gzip;q=0", None)],
 )
-async def test_compression(visitor: Visitor, accepted: str, expected: str | None) -> None:
+async def test_an_answer_is_compressed_as_the_client_asks(
+    visitor: Visitor, accepted: str, expected: str | None
+) -> None:
     answer = await visitor.get("/entities/by-query?limit=20", headers={"Accept-Encoding": accepted})
 
     assert answer.headers.get("Content-Encoding") == expected

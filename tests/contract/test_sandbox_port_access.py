@@ -48,7 +48,7 @@ async def test_a_token_can_be_made_to_expire(rig: Rig) -> None:
         ([], 422),
     ],
 )
-async def test_bad_credentials(rig: Rig, body: object, status: int) -> None:
+async def test_bad_credentials_get_no_token(rig: Rig, body: object, status: int) -> None:
     assert (await rig.call("POST", "/v1/auth/access_token", body)).status == status
 
 
@@ -119,7 +119,7 @@ async def test_what_is_no_json_is_refused(rig: Rig) -> None:
     assert reply.status == 415
 
 
-async def test_the_organization(rig: Rig) -> None:
+async def test_the_organization_has_no_kafka_unless_the_options_say_so(rig: Rig) -> None:
     organization = (await rig.ok("GET", "/v1/organization"))["organization"]
     assert organization == {"id": "org_sandbox", "name": "Sandbox", "featureFlags": []}
     assert (await rig.ok("GET", "/v1/kafka-credentials"))["credentials"] is None

@@ -233,7 +233,7 @@ async def test_what_ocean_adds_to_the_query_is_taken(rig: Rig) -> None:
     assert (await rig.write({"identifier": "a"}, query=query)).status == 201
 
 
-async def test_required_properties(rig: Rig) -> None:
+async def test_a_required_property_may_be_left_out_of_a_later_write_but_not_cleared(rig: Rig) -> None:
     await rig.blueprint("strict", properties={"must": {"type": "string"}}, required=["must"])
     for properties in ({}, {"must": None}):
         reply = await rig.write({"identifier": "a", "properties": properties}, blueprint="strict")

@@ -71,7 +71,7 @@ async def test_it_is_found_by_where_its_logs_go(rig: Rig) -> None:
     assert (await rig.call("GET", ONE, query={"byField": "title"})).status == 422
 
 
-async def test_registering_twice(rig: Rig) -> None:
+async def test_an_identifier_is_registered_once_unless_an_upsert_is_asked_for(rig: Rig) -> None:
     reply = await rig.call("POST", "/v1/integration", REGISTRATION)
     assert (reply.status, reply.error) == (409, "identifier_taken")
     again = await rig.ok("POST", "/v1/integration", {**REGISTRATION, "version": "0.2.0"}, query={"upsert": "true"})
@@ -201,7 +201,7 @@ async def test_examples_of_raw_data(rig: Rig) -> None:
     assert (await rig.call("POST", path, {"examples": ["x"]})).status == 422
 
 
-async def test_cursors(rig: Rig) -> None:
+async def test_a_cursor_is_created_before_it_is_changed(rig: Rig) -> None:
     query = {"kind": "component", "index": "0"}
     path = f"{ONE}/cursor"
     assert (await rig.ok("GET", path, query=query))["cursor"] is None

@@ -110,7 +110,7 @@ async def search(rig: Rig, *rules: Any) -> str:
         (rule("unknown", "=", "x"), ""),
     ],
 )
-async def test_rules(rig: Rig, one: dict[str, Any], found: str) -> None:
+async def test_a_rule_finds_what_it_describes(rig: Rig, one: dict[str, Any], found: str) -> None:
     assert await search(rig, one) == found
 
 

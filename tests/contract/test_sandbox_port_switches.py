@@ -45,7 +45,9 @@ LENIENT: list[tuple[str, dict[str, Any], dict[str, str], int]] = [
 
 
 @pytest.mark.parametrize(("switch", "entity", "query", "status"), LENIENT)
-async def test_leniency(switch: str, entity: dict[str, Any], query: dict[str, str], status: int) -> None:
+async def test_each_switch_of_leniency_lets_pass_what_is_refused_without_it(
+    switch: str, entity: dict[str, Any], query: dict[str, str], status: int
+) -> None:
     async with open_rig() as rig:
         await prepare(rig)
         assert (await rig.write(entity, query=query)).status == status
@@ -107,7 +109,7 @@ async def test_null_texts_may_be_refused() -> None:
 
 
 @pytest.mark.parametrize("last_writer_owns", [True, False])
-async def test_who_owns(last_writer_owns: bool) -> None:
+async def test_a_later_writer_owns_an_entity_only_with_the_switch(last_writer_owns: bool) -> None:
     async with open_rig(behaviour=Behaviour(last_writer_owns=last_writer_owns)) as rig:
         await prepare(rig)
         rig.user_agent = "first"

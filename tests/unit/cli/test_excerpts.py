@@ -19,7 +19,7 @@ TEXT = "first\n  key: value\n\tkey: 日本 value\n" + "x" * 300
         (9, 1, 1, "", ""),
     ],
 )
-def test_places(line: int, column: int, length: int, shown: str, marked: str) -> None:
+def test_the_pointer_stands_under_what_is_meant(line: int, column: int, length: int, shown: str, marked: str) -> None:
     excerpt = point_at(TEXT, line=line, column=column, length=length)
     assert excerpt.line == shown
     start = excerpt.pointer.index("^")

@@ -41,6 +41,6 @@ def test_a_cgi_script_cannot_be_given_a_proxy_by_a_request() -> None:
         ("", "example.com", None, False),
     ],
 )
-def test_exceptions(exceptions: str, host: str, port: int | None, direct: bool) -> None:
+def test_no_proxy_names_hosts_domains_and_ports(exceptions: str, host: str, port: int | None, direct: bool) -> None:
     proxies = {"https": "http://proxy", "no": exceptions}
     assert (find_proxy(proxies, "https", host, port) is None) is direct

@@ -162,23 +162,23 @@ def test_another_program_with_the_file_open_is_not_damage(filled: Path, monkeypa
 # Set aside
 
 
-def test_another_integration(filled: Path) -> None:
+def test_a_ledger_of_another_integration_is_replaced(filled: Path) -> None:
     assert_replaced(filled, because=f"another integration ({IDENTITY})", identity="backstage/other@api.getport.io")
     assert len(asides(filled)) == 1
 
 
-def test_another_engine(filled: Path) -> None:
+def test_a_ledger_of_another_engine_is_replaced(filled: Path) -> None:
     assert_replaced(filled, because="another version of the mapping engine", engine="2")
 
 
-def test_a_later_schema(filled: Path) -> None:
+def test_a_ledger_of_a_later_schema_is_replaced(filled: Path) -> None:
     connection = sqlite3.connect(filled)
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     assert_replaced(filled, because="a later version wrote it")
 
 
-def test_no_database(path: Path) -> None:
+def test_a_file_that_is_no_database_is_replaced_and_kept_as_it_was(path: Path) -> None:
     path.write_bytes(b"not a database, " * 1000)
     assert_replaced(path, because="not a database")
     assert (path.parent / asides(path)[0]).read_bytes() == b"not a database, " * 1000
@@ -204,7 +204,7 @@ def lose_a_table(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, scribble, lose_a_table])
-def test_damage(filled: Path, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_ledger_is_replaced(filled: Path, damage: Callable[[Path], None]) -> None:
     damage(filled)
     assert_replaced(filled, because="")
 

@@ -71,7 +71,9 @@ def remarks() -> dict[str, Remark]:
 
 
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[case[0] for case in CASES])
-def test_complaints(number: int, remarks: dict[str, Remark]) -> None:
+def test_a_complaint_marks_the_place_says_what_is_wrong_and_how_to_mend_it(
+    number: int, remarks: dict[str, Remark]
+) -> None:
     expression, marked, message, hint = CASES[number]
     remark = remarks[str(number)]
     assert remark.span is not None

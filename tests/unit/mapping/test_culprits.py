@@ -56,7 +56,7 @@ async def locate(expressions: list[str], *, items: str | None = None) -> dict[st
 
 
 @pytest.mark.parametrize(("expression", "culprit"), CASES)
-def test_culprits(expression: str, culprit: str, found: dict[str, Span | None]) -> None:
+def test_the_part_that_failed_is_found(expression: str, culprit: str, found: dict[str, Span | None]) -> None:
     span = found[expression]
     assert span is not None
     assert expression[span.start : span.end] == culprit
@@ -72,7 +72,7 @@ async def test_items_to_parse_itself() -> None:
     assert found == {".metadata.name | keys | .[0]": Span(17, 21)}
 
 
-async def test_nothing_failed() -> None:
+async def test_where_nothing_failed_there_is_no_culprit() -> None:
     assert await find_culprits(parse_mapping({"resources": []}), SOURCE, []) == ()
 
 

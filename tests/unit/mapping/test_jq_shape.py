@@ -38,7 +38,7 @@ def test_places_go_there_and_back(text: str, offset: int) -> None:
         ("# c \\\n still\n.a", "FIELD"),
     ],
 )
-def test_tokens(expression: str, kinds: str) -> None:
+def test_an_expression_is_cut_into_tokens_as_jq_does_it(expression: str, kinds: str) -> None:
     assert " ".join(token.kind.name for token in tokens_of(expression)) == kinds
 
 
@@ -104,7 +104,7 @@ NO_STREAMS = [
 @pytest.mark.parametrize(
     ("expression", "stream"), [(one, True) for one in STREAMS] + [(one, False) for one in NO_STREAMS]
 )
-def test_streams(expression: str, stream: bool) -> None:
+def test_what_may_give_several_outputs_is_a_stream(expression: str, stream: bool) -> None:
     assert is_stream(expression) is stream
 
 
@@ -140,7 +140,7 @@ def test_streams(expression: str, stream: bool) -> None:
         (".a = [1]", None),
     ],
 )
-def test_types(expression: str, name: str | None) -> None:
+def test_the_type_of_an_expression_is_told_where_it_is_plain(expression: str, name: str | None) -> None:
     assert type_of(expression) == name
 
 
@@ -215,7 +215,7 @@ def test_paths_of_the_whole_input(expression: str, paths: list[str]) -> None:
         ("..", None),
     ],
 )
-def test_plain_paths(expression: str, path: str | None) -> None:
+def test_a_plain_path_is_told_from_what_is_more(expression: str, path: str | None) -> None:
     found = plain_path(expression)
     assert (found.text if found else None) == path
 

@@ -68,7 +68,7 @@ def codes(entry: Any, **more: Any) -> list[str]:
     ],
     ids=str,
 )
-def test_rules(entry: Any, expected: list[str]) -> None:
+def test_each_rule_is_found_where_it_is_broken_and_nowhere_else(entry: Any, expected: list[str]) -> None:
     assert codes(entry) == expected
 
 
@@ -124,7 +124,7 @@ def _remarks(entry: Any) -> list[Any]:
     ("word", "near"),
     [("Identifer", "identifier"), ("items_to_parse", "itemsToParse"), ("owninggroup", "owningGroup"), ("xyz", "")],
 )
-def test_nearest(word: str, near: str) -> None:
+def test_the_nearest_known_word_is_named_if_it_is_near(word: str, near: str) -> None:
     assert nearest(word, ["identifier", "itemsToParse", "owningGroup"]) == near
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_secret_is_refused_without_being_quoted(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["msg_1", "a" * 128, "0b0e-4c:/+="])
-def test_ids(text: str) -> None:
+def test_what_is_an_id(text: str) -> None:
     assert is_message_id(text)
 
 

@@ -65,7 +65,7 @@ ROWS: list[Row] = [
 
 
 @pytest.mark.parametrize(("wanted", "acknowledged", "sight", "ours", "expected"), ROWS)
-def test_row(
+def test_each_row_of_the_table_is_decided_as_it_says(
     wanted: Fingerprint | None, acknowledged: Fingerprint, sight: Sight, ours: bool, expected: Decision
 ) -> None:
     assert decide(wanted=wanted, acknowledged=acknowledged, sight=sight, ours=ours) is expected

@@ -11,7 +11,7 @@ def sizes(bodies: list[bytes]) -> list[int]:
     return [len(batch) for batch in cut_batches(bodies)]
 
 
-def test_twenty_fit() -> None:
+def test_a_batch_holds_no_more_than_twenty() -> None:
     assert sizes([b"{}"] * 45) == [20, 20, 5]
 
 

@@ -83,7 +83,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(name: str) -> None:
+def test_what_backstage_rejects_is_rejected(name: str) -> None:
     catalog = Catalog([REFUSED[name]])
 
     assert len(catalog) == 0
@@ -91,7 +91,7 @@ def test_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_accepted(name: str) -> None:
+def test_what_backstage_accepts_is_accepted(name: str) -> None:
     catalog = Catalog([ACCEPTED[name]])
 
     assert catalog.rejected == {}

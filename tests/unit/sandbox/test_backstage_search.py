@@ -235,7 +235,7 @@ def test_a_selection_is_remembered_until_the_catalog_changes() -> None:
         (["spec.type", "spec.count"], {"spec": {"type": "service", "count": 3}}),
     ],
 )
-def test_projection(fields: list[str], expected: Json) -> None:
+def test_fields_leave_what_they_name_and_nothing_else(fields: list[str], expected: Json) -> None:
     entity = Catalog([RICH]).entity("component:default/rich")
 
     assert project(entity, parse_fields(fields)) == expected

@@ -94,7 +94,7 @@ def test_what_does_not_match_a_format(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["http://localhost:7007", "slack://x", "mailto:a@b.co"])
-def test_any_url(text: str) -> None:
+def test_a_scheme_and_something_behind_it_is_a_url(text: str) -> None:
     assert is_any_url(text)
 
 
@@ -128,7 +128,7 @@ def test_no_url_at_all(text: str) -> None:
         ("a'b", False, False, False),
     ],
 )
-def test_names(text: str, entity: bool, blueprint: bool, key: bool) -> None:
+def test_which_names_entities_blueprints_and_keys_may_have(text: str, entity: bool, blueprint: bool, key: bool) -> None:
     assert is_entity_identifier(text) is entity
     assert is_blueprint_identifier(text) is blueprint
     assert is_key(text) is key

@@ -48,7 +48,7 @@ def test_a_pattern_that_cannot_be_read() -> None:
         ("https://example.com", False),
     ],
 )
-def test_labeled_urls(value: object, fits: bool) -> None:
+def test_a_labeled_url_is_a_url_with_or_without_a_label(value: object, fits: bool) -> None:
     check = compile_property({"type": "object", "format": "labeled-url"}, formats=FORMATS)
     assert (check(value) is None) is fits
 

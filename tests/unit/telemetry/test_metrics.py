@@ -173,7 +173,7 @@ def test_rate_limits_are_told_from_other_waits(metrics: Metrics) -> None:
         (WorkerReplaced("ran out of memory"), "stageport_worker_restarts_total", 1),
     ],
 )
-def test_other_events(metrics: Metrics, event: Event, name: str, value: float) -> None:
+def test_each_event_moves_the_metric_that_tells_of_it(metrics: Metrics, event: Event, name: str, value: float) -> None:
     assert read(metrics)[name] == 0
     metrics(event)
     assert read(metrics)[name] == value
