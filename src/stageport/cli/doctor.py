@@ -11,6 +11,7 @@ from rich.table import Table
 from stageport.cli.console import print_json, result_console
 from stageport.cli.mapping_review import review_mapping, subject_of
 from stageport.http.retry import RetryPolicy
+from stageport.mapping.jq_tokens import line_and_column
 from stageport.mapping.lint import Remark
 from stageport.model.entities import Json
 from stageport.model.errors import StageportError
@@ -149,8 +150,7 @@ def _place(config: Json, remark: Remark) -> str:
     value = config
     for step in remark.path:
         value = value[step]
-    before = str(value)[: remark.span[0]]
-    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    line, column = line_and_column(str(value), remark.span[0])
     return f", line {line}, column {column}"
 
 
