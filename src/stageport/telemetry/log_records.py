@@ -8,9 +8,15 @@ from stageport.model.events import ChangeRefused, Event, Noticed, PassEnded, Pas
 from stageport.model.wording import kept_answer, kept_words
 
 BRIEF = frozenset({"delta", "hinted"})
+"""Passes that come every few seconds: one that found nothing is not worth a line."""
 NAMED = 10
 """Of entities that Port refused in one pass so many are named."""
 RELEASE = "Look whether they may go, and release them with `stageport sync --release-deletes`."
+
+
+def is_worth_a_line(ended: PassEnded) -> bool:
+    """Tell whether a person would want to read of the end of this pass."""
+    return ended.kind not in BRIEF or bool(ended.written or ended.refused)
 
 
 class RecordMaker:
@@ -41,7 +47,7 @@ class RecordMaker:
                 return []
 
     def _end(self, ended: PassEnded) -> list[Json]:
-        if ended.kind in BRIEF and not (ended.written or ended.refused):
+        if not is_worth_a_line(ended):
             return []
         details = {"pass_id": ended.pass_id, "pass": ended.kind, "seconds": round(ended.seconds, 3)}
         words = f"The {ended.kind} {ended.state}: {ended.written} written, {ended.refused} not written."

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import structlog
 
 from stageport.model.events import ChangeRefused, Event, Listener, Noticed, PassEnded, PassStarted, Waiting
+from stageport.telemetry.log_records import is_worth_a_line
 from stageport.telemetry.redaction import Redactor
 
 
@@ -42,8 +43,7 @@ def log_listener() -> Listener:
         match event:
             case PassStarted():
                 log.info("pass started", pass_id=event.pass_id, kinds=list(event.kinds))
-            case PassEnded() if event.kind not in ("delta", "hinted") or event.written or event.refused:
-                # Deltas come every few seconds; one that found nothing is not worth a line.
+            case PassEnded() if is_worth_a_line(event):
                 log.info(
                     "pass ended",
                     kind=event.kind,
