@@ -22,6 +22,7 @@ FAILURES: Final = (ValueError, TypeError, RecursionError, MemoryError)
 """What jq's bindings raise when a program fails outside its slots, or its output does not fit into Python."""
 
 MESSAGE_LENGTH: Final = 300
+"""Characters of an error that are kept: jq quotes the value it failed on, however long that is."""
 
 MOST_SINGLES: Final = 4
 """Programs of their own for expressions whose functions did not answer; when there are more, they share one."""

@@ -20,6 +20,7 @@ from stageport.mapping.translation.functions import Functions
 Value = Any
 
 MOST_ITEMS: Final = 20_000
+"""Items of one source entity; more are taken for a mistake in ``itemsToParse``."""
 LARGEST_SOURCE: Final = 32 << 20
 """Bytes of all target entities of one source entity."""
 

@@ -37,8 +37,10 @@ from stageport.mapping.translation.json_text import plain_number
 FLUSH_SOURCES: Final = 25
 FLUSH_BYTES: Final = 64 * 1024
 FLUSH_SECONDS: Final = 0.5
+"""Mapped source entities are sent when so many, or so much of their bodies, or the first of so long ago is gathered."""
 
 LARGEST_TRACE: Final = 256 * 1024
+"""Bytes of one value that are shown to whoever tries a mapping; the rest is cut off."""
 
 LONGEST_TOGETHER: Final = 64 * 1024
 """Characters of expressions that are compiled together; jq's compiler is quadratic in places."""
