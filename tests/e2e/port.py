@@ -1,7 +1,6 @@
 """Stand-ins in threads of their own, so that blocking tests can run real `stageport` processes against them."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -9,9 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.contract.command import Result
 
 from stageport.sandbox.port.options import PortOptions
 from stageport.sandbox.port.server import RunningPort, serve_port
@@ -53,19 +53,6 @@ def in_thread(serve: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T
 def port_in_thread(options: PortOptions) -> AbstractContextManager[RunningPort]:
     """Serve a Port stand-in from a thread while the block lasts."""
     return in_thread(lambda: serve_port(options))
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a `stageport` process left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Stageport:

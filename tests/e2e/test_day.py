@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.agreement import disagreement
 from tests.e2e.harness import RealBackstage, first_of_each_ref
 from tests.e2e.port import Stageport, port_in_thread
-from tests.e2e.test_run import equal_catalogs, free_port, until
+from tests.e2e.test_run import free_port, until
 
 from stageport.sandbox.backstage.descriptors import sample_descriptors
 from stageport.sandbox.faults import Fault, FaultKind
@@ -151,7 +152,7 @@ def test_a_day(backstage: RealBackstage, tmp_path: Path, tell: Callable[[str], N
             day = Day(backstage, stageport)
             day.live()
             backstage.wait_until_settled()
-            until(lambda: not equal_catalogs(backstage, stageport), what="equal catalogs at the end")
+            until(lambda: not disagreement(backstage, stageport), what="equal catalogs at the end")
             late = memory(service.pid)
             day.press_resync()
             passes = status()["last"].get("resync"), status()["passes"]

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract.command import Result
+from tests.e2e.agreement import assert_in_step
 from tests.e2e.harness import RealBackstage, first_of_each_ref, ref_of
-from tests.e2e.port import Result, Stageport, port_in_thread
-from tests.expectation import differences, expected_catalog, expected_stubs
+from tests.e2e.port import Stageport, port_in_thread
 
 from stageport.sandbox.backstage.descriptors import sample_descriptors
 from stageport.sandbox.port.options import PortOptions
@@ -48,14 +49,6 @@ def delta(stageport: Stageport) -> Result:
     assert result.code == OK, result.out + result.err
     assert result.json["pass"] == "delta"
     return result
-
-
-def assert_in_step(backstage: RealBackstage, stageport: Stageport) -> None:
-    expected = expected_catalog(backstage.entities())
-    stubs = expected_stubs(expected)
-    held = stageport.held()
-    assert {key for key in stubs if key not in held} == set()
-    assert differences(expected, {key: entity for key, entity in held.items() if key not in stubs}) == []
 
 
 def test_without_a_change_nothing_is_asked_of_port_but_what_frames_a_pass(synced: Stageport) -> None:

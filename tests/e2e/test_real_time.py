@@ -10,11 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from tests.e2e.agreement import disagreement
 from tests.e2e.harness import Entity, RealBackstage, first_of_each_ref, free_port, ref_of
 from tests.e2e.installing import FreshBackend
 from tests.e2e.module_rig import FULL, Rig, component, group, until
 from tests.e2e.port import Stageport, port_in_thread
-from tests.expectation import differences, expected_catalog, expected_stubs
 
 from stageport.sandbox.backstage.descriptors import sample_descriptors
 from stageport.sandbox.port.options import PortOptions
@@ -101,12 +101,6 @@ def quantiles(name: str, seconds: list[float]) -> str:
     ordered = sorted(seconds)
     high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
     return f"{name}: median {statistics.median(ordered) * 1000:.0f} ms, 95 % under {high * 1000:.0f} ms"
-
-
-def disagreement(backstage: RealBackstage, stageport: Stageport) -> list[str]:
-    expected = expected_catalog(backstage.entities())
-    stubs = expected_stubs(expected)
-    return differences(expected, {key: one for key, one in stageport.held().items() if key not in stubs})
 
 
 @dataclass(frozen=True)

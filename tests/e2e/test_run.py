@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.e2e.agreement import disagreement
 from tests.e2e.harness import RealBackstage, first_of_each_ref
 from tests.e2e.port import Stageport, port_in_thread
-from tests.expectation import differences, expected_catalog, expected_stubs
 
 from stageport.sandbox.backstage.descriptors import sample_descriptors
 from stageport.sandbox.faults import Fault, FaultKind
@@ -55,12 +55,6 @@ def stageport(backstage: RealBackstage, tmp_path: Path) -> Iterator[Stageport]:
         yield Stageport(backstage_url=backstage.url, token=backstage.token, port=port, folder=tmp_path)
 
 
-def equal_catalogs(backstage: RealBackstage, stageport: Stageport) -> list[str]:
-    expected = expected_catalog(backstage.entities())
-    stubs = expected_stubs(expected)
-    return differences(expected, {key: one for key, one in stageport.held().items() if key not in stubs})
-
-
 def test_a_service_follows_changes_sits_out_faults_and_ends_in_good_order(
     backstage: RealBackstage, stageport: Stageport, tell: Callable[[str], None]
 ) -> None:
@@ -79,7 +73,7 @@ def test_a_service_follows_changes_sits_out_faults_and_ends_in_good_order(
 
     with stageport.running("run", **environment) as service:
         until(lambda: ("component", "component:default/deploy-bot") in stageport.held(), what="the first pass")
-        until(lambda: status()["passes"] != 0 and not equal_catalogs(backstage, stageport), what="equal catalogs")
+        until(lambda: status()["passes"] != 0 and not disagreement(backstage, stageport), what="equal catalogs")
 
         delays = []
         for place in range(CHANGES):
@@ -101,7 +95,7 @@ def test_a_service_follows_changes_sits_out_faults_and_ends_in_good_order(
 
         backstage.delete("component:default/e2e-live-1")
         until(lambda: ("component", "component:default/e2e-live-1") not in stageport.held(), what="the delete")
-        until(lambda: not equal_catalogs(backstage, stageport), what="equal catalogs at the end")
+        until(lambda: not disagreement(backstage, stageport), what="equal catalogs at the end")
 
         service.send_signal(signal.SIGTERM)
         assert service.wait(10) == 0

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.agreement import assert_in_step
 from tests.e2e.harness import RealBackstage, first_of_each_ref
 from tests.e2e.port import Stageport, port_in_thread
-from tests.expectation import differences, expected_catalog, expected_stubs
+from tests.expectation import expected_catalog
 
 from stageport.sandbox.backstage.descriptors import sample_descriptors
 from stageport.sandbox.port.options import PortOptions
@@ -37,15 +38,6 @@ def synced(stageport: Stageport) -> Stageport:
     return stageport
 
 
-def assert_equal_catalogs(backstage: RealBackstage, stageport: Stageport) -> None:
-    """Compare Port with Backstage field by field; nothing may be missing, extra or wrong."""
-    expected = expected_catalog(backstage.entities())
-    stubs = expected_stubs(expected)
-    held = stageport.held()
-    assert {key for key in stubs if key not in held} == set()
-    assert differences(expected, {key: entity for key, entity in held.items() if key not in stubs}) == []
-
-
 def sample(name: str) -> dict[str, Any]:
     """Return a copy of one sample descriptor by its name."""
     return copy.deepcopy(next(one for one in sample_descriptors() if one["metadata"]["name"] == name))
@@ -59,7 +51,7 @@ def some(kind: str) -> dict[str, Any]:
 def test_first_sync_brings_every_entity_with_every_field(backstage: RealBackstage, stageport: Stageport) -> None:
     result = stageport.sync()
     assert (result.code, result.json["state"]) == (OK, "completed"), result.err
-    assert_equal_catalogs(backstage, stageport)
+    assert_in_step(backstage, stageport)
 
 
 def test_second_sync_sends_no_entity(backstage: RealBackstage, synced: Stageport) -> None:
@@ -90,7 +82,7 @@ def test_a_created_entity_is_created_and_its_peers_follow(backstage: RealBacksta
     result = synced.sync()
     assert (result.code, result.json["counts"]["create"]) == (OK, 1)
     assert ("component", "component:default/e2e-newcomer") in synced.held()
-    assert_equal_catalogs(backstage, synced)
+    assert_in_step(backstage, synced)
 
 
 def test_a_changed_entity_alone_is_written(backstage: RealBackstage, synced: Stageport) -> None:
@@ -100,7 +92,7 @@ def test_a_changed_entity_alone_is_written(backstage: RealBackstage, synced: Sta
     result = synced.sync()
     assert result.code == OK
     assert synced.writes() == {"updated": 1}
-    assert_equal_catalogs(backstage, synced)
+    assert_in_step(backstage, synced)
 
 
 def test_a_new_owner_moves_the_relation(backstage: RealBackstage, synced: Stageport) -> None:
@@ -117,7 +109,7 @@ def test_a_new_owner_moves_the_relation(backstage: RealBackstage, synced: Stagep
     namespace = component["metadata"].get("namespace", "default")
     entity = synced.held()["component", f"component:{namespace}/{component['metadata']['name']}".lower()]
     assert entity["relations"]["owningUser"] == "user:default/e2e-owner"
-    assert_equal_catalogs(backstage, synced)
+    assert_in_step(backstage, synced)
 
 
 def test_a_renamed_owner_is_deleted_and_its_entities_follow(backstage: RealBackstage, synced: Stageport) -> None:
@@ -136,7 +128,7 @@ def test_a_renamed_owner_is_deleted_and_its_entities_follow(backstage: RealBacks
     backstage.apply([*renamed, after])
     assert synced.sync().code == OK
     assert ("group", "group:default/e2e-before") not in synced.held()
-    assert_equal_catalogs(backstage, synced)
+    assert_in_step(backstage, synced)
 
 
 def test_a_deleted_entity_is_deleted_and_nothing_else(backstage: RealBackstage, synced: Stageport) -> None:
@@ -146,7 +138,7 @@ def test_a_deleted_entity_is_deleted_and_nothing_else(backstage: RealBackstage, 
     backstage.delete(ref)
     assert synced.sync().code == OK
     assert before - set(synced.held()) == {("template", ref)}
-    assert_equal_catalogs(backstage, synced)
+    assert_in_step(backstage, synced)
 
 
 def test_a_custom_kind_takes_one_resource_in_the_mapping(backstage: RealBackstage, synced: Stageport) -> None:
@@ -212,7 +204,7 @@ def test_a_backend_that_restarts_is_waited_for(backstage: RealBackstage, synced:
         start.join()
     assert result.code == OK, result.out + result.err
     assert synced.writes() == {}
-    assert_equal_catalogs(backstage, synced)
+    assert_in_step(backstage, synced)
 
 
 def test_a_backend_that_forgot_everything_deletes_nothing(backstage: RealBackstage, synced: Stageport) -> None:
