@@ -88,7 +88,6 @@ class World:
         if key not in self.workers:
             pool = WorkerPool(document, workers=1, limits=self.limits, listener=self.heard.append)
             self.workers[key] = await self.kept.enter_async_context(pool)
-        self.workers[key].start_run()
         yield self.workers[key]
 
     async def plan(self, *, release_deletes: bool = False, **changed: object) -> Plan:

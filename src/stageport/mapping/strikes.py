@@ -87,12 +87,6 @@ class ExpressionBook:
         )
         return True
 
-    def forgive(self) -> None:
-        """Take back into use what was set aside."""
-        self._strikes.clear()
-        self._seconds.clear()
-        self._plans = [msgspec.structs.replace(plan, aside={}) if plan.aside else plan for plan in self._plans]
-
     def _quote(self, key: SlotKey) -> str:
         text = " ".join(self.slot(key).expression.split())
         return text if len(text) <= 100 else text[:100] + "…"

@@ -140,11 +140,6 @@ class WorkerPool:
         )
         return SourceTrace(chunk.mapped[0], values)
 
-    def start_run(self) -> None:
-        """Begin a new run: expressions that were set aside get another chance, counts start over."""
-        self._book.forgive()
-        self._problems.clear()
-
     async def close(self) -> None:
         """Kill the workers; what is being mapped is abandoned."""
         tasks, self._tasks = self._tasks, []

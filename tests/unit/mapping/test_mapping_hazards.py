@@ -283,19 +283,6 @@ async def test_an_identifier_set_aside_protects_its_source_entities() -> None:
     assert [(source.dropped, source.errors) for source in mapped] == [(0, 1)] * 6
 
 
-async def test_a_new_run_gives_another_chance() -> None:
-    told: list[Event] = []
-    document = make_document(x=f"if .spec.bad then ({ENDLESS}) else 1 end")
-    limits = Limits(cpu_seconds=0.2, strikes=1)
-    async with WorkerPool(document, workers=1, limits=limits, listener=told.append) as pool:
-        await pool.map_page("component", [make_source(0, bad=True)])
-        (aside,) = await pool.map_page("component", [make_source(1)])
-        pool.start_run()
-        (again,) = await pool.map_page("component", [make_source(1)])
-    assert (values(aside)["x"], values(again)["x"]) == (None, 1)
-    assert len(notices(told)) == 1
-
-
 async def test_huge_values_cost_their_field_and_the_parent_nothing() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     document = make_document(x='"x" * 9000000', y='"y" * 6000000', ok=".kind")
