@@ -7,7 +7,7 @@ numbers of docs/explanation/safety.md:
 2. A source that looks empty, or a kind that lost everything, holds all deletes until a person releases them.
 3. Only what is ours is deleted, and never a larger share of all that is ours than ``entityDeletionThreshold``.
 4. A source entity whose mapping failed protects its own target entities.
-5. A stale target entity whose source turns out to exist is not deleted: ``sync.verify`` asks Backstage once more
+5. A stale target entity whose source turns out to exist is not deleted: ``sync.conclude`` asks Backstage once more
    before it calls anything stale, because a scan by cursor can miss an entity that was recreated while it ran.
 6. A stale target entity that desired ones still relate to is kept while Port would recreate it as an empty stub
    (``createMissingRelatedEntities``), or would delete them along with it (``deleteDependentEntities``).

@@ -53,5 +53,5 @@ def add_up_deletes(ledger: Ledger, count: int, *, narrowed: bool) -> None:
 
 
 def _write(ledger: Ledger, name: str, value: str) -> None:
-    if (ledger.read_fact(name) or "") != value:
+    if ledger.read_fact(name) != value:
         ledger.write_fact(name, value)

@@ -26,7 +26,7 @@ READS_BACK_AT_ONCE = 5
 Seen = tuple[Sight, tuple[FieldChange, ...], Fingerprint]
 """What was seen of a target entity, where it differs, and the fingerprint of what Port holds."""
 
-_UNSEEN: Seen = (Sight.UNSEEN, (), UNKNOWN)
+NOTHING_SEEN: Seen = (Sight.UNSEEN, (), UNKNOWN)
 
 
 class Looker:
@@ -70,7 +70,7 @@ class Looker:
 
     async def compare(self, wanted: Mapping[TargetKey, bytes]) -> Mapping[TargetKey, Seen]:
         """Compare bodies with what Port holds of the same name."""
-        seen: dict[TargetKey, Seen] = dict.fromkeys(wanted, _UNSEEN)
+        seen: dict[TargetKey, Seen] = dict.fromkeys(wanted, NOTHING_SEEN)
         looked = {key: body for key, body in wanted.items() if key.blueprint not in self._empty}
         current = await self._read(looked)
         known = self._ledger.targets(list(current))

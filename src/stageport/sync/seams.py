@@ -90,7 +90,7 @@ class TargetCatalog(Protocol):
         ...
 
     async def upsert(self, blueprint: str, bodies: Sequence[bytes], *, options: WriteOptions) -> Sequence[Written]:
-        """Write up to 20 target entities; one answer for each body, in the same order.
+        """Write target entities; one answer for each body, in the same order.
 
         A refusal of one entity is an answer, not an exception. A request that Port refuses whole (413, 422) is
         split until the culprit stands alone.
@@ -104,7 +104,7 @@ class TargetCatalog(Protocol):
     async def delete(
         self, blueprint: str, identifiers: Sequence[str], *, options: WriteOptions
     ) -> Mapping[str, Written]:
-        """Delete up to 100 target entities; one answer for each identifier. Gone already counts as deleted."""
+        """Delete target entities; one answer for each identifier. Gone already counts as deleted."""
         ...
 
 

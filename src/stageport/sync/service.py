@@ -1,7 +1,6 @@
 """One pass, from the integration's record to the report: what ``sync`` runs once and ``plan`` runs half."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from stageport.mapping.document import MappingDocument
+from stageport.mapping.static import static_blueprint
 from stageport.model.changes import WriteOptions
 from stageport.model.entities import Json
 from stageport.model.errors import (
@@ -44,7 +44,6 @@ from stageport.sync.write import Applied
 
 State = Literal["completed", "failed", "aborted"]
 EXAMPLES_AT_ONCE = 8
-_QUOTED = re.compile(r"""["']([^"'\\\\]*)["']""")
 REPORT_SECONDS = 5.0
 ABORT_SECONDS = 1.5
 """How long a report may take; shorter when somebody waits for the process to end."""
@@ -299,14 +298,8 @@ def settle_exit(plan: Plan, applied: Applied) -> Exit:
 
 def _start(around: Surroundings, ground: Ground, pass_id: str) -> None:
     kinds = _distinct(resource.kind for resource in ground.document.resources)
-    resources = tuple((one.kind, _constant(one.mappings.blueprint)) for one in ground.document.resources)
+    resources = tuple((one.kind, static_blueprint(one) or "") for one in ground.document.resources)
     around.listener(PassStarted(pass_id, kinds, resources))
-
-
-def _constant(expression: str) -> str:
-    """Return the value of an expression that is a quoted word, else nothing."""
-    match = _QUOTED.fullmatch(expression.strip())
-    return match[1] if match else ""
 
 
 def _distinct(kinds: Iterable[str]) -> tuple[str, ...]:

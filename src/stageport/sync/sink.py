@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from stageport.model.changes import Change, Operation
+from stageport.model.changes import Change
 from stageport.model.ledger import SourceRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.sync.spool import Upsert
@@ -13,7 +13,7 @@ class Sink(Protocol):
     """Where a pass puts what it wants written."""
 
     def open_source(self, record: SourceRecord) -> None:
-        """Announce a source entity; it is settled when ``close_source`` was called and nothing of it is open."""
+        """Announce a source entity; it is settled when it was given to ``close_sources`` and nothing of it is open."""
         ...
 
     async def put(self, upsert: Upsert, *, refs: Iterable[SourceRef], late: bool = False) -> None:
@@ -82,7 +82,3 @@ class Collector:
     def changes(self) -> tuple[Change, ...]:
         """Return what was put, creates and updates alike, in order of blueprint and identifier."""
         return tuple(self._changes[key] for key in sorted(self._changes))
-
-    def count(self, operation: Operation) -> int:
-        """Count what was put of one operation."""
-        return sum(1 for change in self._changes.values() if change.operation is operation)

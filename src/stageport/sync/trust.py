@@ -51,7 +51,7 @@ def distrust_after_others(ledger: Ledger, record: Json) -> None:
     what they wrote, it does not know. ``record`` is the integration's record at Port.
     """
     last = str(((record or {}).get("resyncState") or {}).get("lastResyncStart") or "")
-    if last and _moment(last) != _moment(ledger.read_fact(REPORTED_START) or ""):
+    if last and _moment(last) != _moment(ledger.read_fact(REPORTED_START)):
         ledger.write_fact(VERIFIED_MAPPING, "")
 
 

@@ -8,11 +8,12 @@ entity, because both then have to be folded into one body.
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import starmap
+from typing import NamedTuple
 
 import msgspec
 
 from stageport.mapping.static import Read, reads_of
-from stageport.model.changes import Change, FieldChange, Operation
+from stageport.model.changes import Change, Operation
 from stageport.model.entities import Json, MappedSource, SourceEntity, TargetEntity
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ChangesFound, PageMapped
@@ -24,7 +25,7 @@ from stageport.plan.diff import is_search
 from stageport.plan.fold import fold_bodies
 from stageport.plan.order import related_names
 from stageport.sync.findings import Findings
-from stageport.sync.look import Looker
+from stageport.sync.look import NOTHING_SEEN, Looker, Seen
 from stageport.sync.names import LedgerNames, Place
 from stageport.sync.seams import Ledger, Mapper
 from stageport.sync.sink import Sink
@@ -46,6 +47,14 @@ class _RelatedBody(msgspec.Struct):
 
 
 _related_bodies = msgspec.json.Decoder(_RelatedBody)
+
+
+class _Folded(NamedTuple):
+    """What all who want a target entity make of it together; ``origin`` is the source entity whose word counts last."""
+
+    body: bytes
+    fingerprint: Fingerprint
+    origin: SourceRef
 
 
 class Weigher:
@@ -270,48 +279,55 @@ class Weigher:
     async def _weigh_in_turn(self, keys: Sequence[TargetKey], bodies: Bodies, mine: Sequence[WantRecord]) -> None:
         wanters = self._ledger.wanters_of(keys, mine=mine)
         await self._fetch_bodies(wanters, bodies)
-        hashed = {(want.ref, want.key): want.fingerprint for want in mine}
-        folded: dict[TargetKey, bytes] = {}
-        prints: dict[TargetKey, Fingerprint] = {}
-        origin: dict[TargetKey, SourceRef] = {}
-        for key in keys:
-            wants = [want for want in wanters.get(key, ()) if (want.ref, key) in bodies]
-            if not wants:
-                continue
-            folded[key] = fold_bodies([bodies[want.ref, key] for want in wants], merge=self._merge)
-            origin[key] = self._names.ref(wants[-1].ref)
-            alone = hashed.get((wants[0].ref, key)) if len(wants) == 1 else None
-            prints[key] = alone or digest_of(folded[key])
-            if len(wants) > 1:
-                self._findings.shared.add(key)
+        folded = self._fold(keys, wanters, bodies, mine)
         # Asked for before Port is: what is sent while it answers would show in its answer, or not.
         under_way = self._sink.withhold(folded)
         known = self._ledger.targets(list(folded))
-        sights = await self._see(folded)
+        sights = await self._see({key: one.body for key, one in folded.items()})
         records: list[TargetRecord] = []
         found: list[tuple[Upsert, list[SourceRef], bool]] = []
-        for key, body in folded.items():
-            wanted = prints[key]
+        for key, one in folded.items():
             sight, fields, stored = sights[key]
             # Another body is on its way there: what is seen is what was, and this one has to follow.
             sight = Sight.MOVED if key in under_way and sight is not Sight.UNSEEN else sight
             held = known.get(key)
-            decision = decide(wanted=wanted, acknowledged=held.acknowledged if held else UNKNOWN, sight=sight)
+            decision = decide(wanted=one.fingerprint, acknowledged=held.acknowledged if held else UNKNOWN, sight=sight)
             if decision in (Decision.RECORD, Decision.NOTHING):
                 self._sink.cancel(key)
                 if sight is Sight.EQUAL:
-                    records.append(TargetRecord(key, wanted, stored))
+                    records.append(TargetRecord(key, one.fingerprint, stored))
             elif decision in (Decision.CREATE, Decision.UPDATE):
                 operation = Operation.CREATE if decision is Decision.CREATE else Operation.UPDATE
-                change = Change(operation, *key, source=origin[key], body=body, fields=fields)
+                change = Change(operation, *key, source=one.origin, body=one.body, fields=fields)
                 late = sight in (Sight.UNMOVED, Sight.MOVED)
                 if sight in (Sight.BARE, Sight.MOVED) and key not in under_way:
                     # Should Port refuse it, it must not look as if Port held what it took before.
                     records.append(TargetRecord(key, UNTRUSTED, stored))
-                found.append((Upsert(change, wanted), [want.ref for want in wanters[key]], late))
+                found.append((Upsert(change, one.fingerprint), [want.ref for want in wanters[key]], late))
         if records:
             self._ledger.acknowledge(records)
         await self._send(found)
+
+    def _fold(
+        self,
+        keys: Sequence[TargetKey],
+        wanters: Mapping[TargetKey, Sequence[WantRecord]],
+        bodies: Bodies,
+        mine: Sequence[WantRecord],
+    ) -> dict[TargetKey, _Folded]:
+        """Make one body of what all want of a target entity; nothing of one of which there is no body."""
+        hashed = {(want.ref, want.key): want.fingerprint for want in mine}
+        folded: dict[TargetKey, _Folded] = {}
+        for key in keys:
+            wants = [want for want in wanters.get(key, ()) if (want.ref, key) in bodies]
+            if not wants:
+                continue
+            body = fold_bodies([bodies[want.ref, key] for want in wants], merge=self._merge)
+            alone = hashed.get((wants[0].ref, key)) if len(wants) == 1 else None
+            folded[key] = _Folded(body, alone or digest_of(body), self._names.ref(wants[-1].ref))
+            if len(wants) > 1:
+                self._findings.shared.add(key)
+        return folded
 
     async def _send(self, found: Sequence[tuple[Upsert, Sequence[SourceRef], bool]]) -> None:
         """Hand upserts on; those that replace something wait until everybody's wants are known.
@@ -328,11 +344,9 @@ class Weigher:
             await self._sink.put(upsert, refs=refs, late=late)
         await self._sink.push()
 
-    async def _see(
-        self, folded: Mapping[TargetKey, bytes]
-    ) -> Mapping[TargetKey, tuple[Sight, tuple[FieldChange, ...], Fingerprint]]:
+    async def _see(self, folded: Mapping[TargetKey, bytes]) -> Mapping[TargetKey, Seen]:
         if self._looker is None:
-            return dict.fromkeys(folded, (Sight.UNSEEN, (), UNKNOWN))
+            return dict.fromkeys(folded, NOTHING_SEEN)
         return await self._looker.compare(folded)
 
     async def _fetch_bodies(self, wanters: Mapping[TargetKey, Sequence[WantRecord]], bodies: Bodies) -> None:

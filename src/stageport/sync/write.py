@@ -285,7 +285,7 @@ class Writer:
             for upsert in batch:
                 del self._busy[upsert.change.key]
         self._note_answers(batch, refusals, before)
-        await self._send_later(batch)
+        self._queue_later(batch)
 
     def _note_answers(
         self, batch: Sequence[Upsert], refusals: Sequence[Refusal | None], before: Mapping[TargetKey, TargetRecord]
@@ -311,7 +311,8 @@ class Writer:
             if not self._is_pending(key):
                 self._leave(self._waiters.pop(key, ()))
 
-    async def _send_later(self, batch: Sequence[Upsert]) -> None:
+    def _queue_later(self, batch: Sequence[Upsert]) -> None:
+        """Queue what waited for the answer to these."""
         for upsert in batch if self._later else ():
             later = self._later.pop(upsert.change.key, None)
             if later is not None:
