@@ -270,10 +270,12 @@ class Convergence(RuleBasedStateMachine):
     @rule(key=KEYS)
     def delete_at_port(self, key: Key) -> None:
         self._step()
-        if key not in self.lives.world.held():
+        held = self.lives.world.held()
+        if key not in held:
             return
         # A stub may take its place before anybody misses it, and only who compares contents can tell the two apart.
-        self.past.drifted = self.past.drifted or any(key in ends for ends in related(self._wanted().bodies).values())
+        ends = [*related(self._wanted().bodies).values(), *map(_held_ends, held.values())]
+        self.past.drifted = self.past.drifted or any(key in one for one in ends)
         self.lives.world.state.remove([EntityKey(*key)], delete_dependents=True)
 
     @rule(key=KEYS, value=st.sampled_from(["theirs", "service", "team"]))
