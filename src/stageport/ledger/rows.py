@@ -19,14 +19,6 @@ def asked_at_once(statement: str, names: Sequence[str]) -> Iterator[tuple[str, l
         yield statement.replace("?*", ",".join("?" * size)), part + [None] * (size - len(part))
 
 
-def by_blueprint(keys: Sequence[TargetKey]) -> dict[str, list[str]]:
-    """Group keys: a list of identifiers under one blueprint is a walk along the index."""
-    grouped: dict[str, list[str]] = {}
-    for blueprint, identifier in keys:
-        grouped.setdefault(blueprint, []).append(identifier)
-    return grouped
-
-
 def packed_rank(rank: tuple[int, ...]) -> bytes:
     """Write a rank so that bytes compare as ranks do: big-endian, a prefix before what it begins."""
     return struct.pack(f">{len(rank)}I", *rank)

@@ -14,12 +14,12 @@ from typing import Any
 from stageport.ledger.database import Database
 from stageport.ledger.hints import HintTable
 from stageport.ledger.marks import Marks
-from stageport.ledger.rows import asked_at_once, by_blueprint, packed_rank, source_record, target_record, want_record
+from stageport.ledger.rows import asked_at_once, packed_rank, source_record, target_record, want_record
 from stageport.ledger.runs import RunTable
 from stageport.ledger.schema import migrate
 from stageport.model.fingerprint import key_hash
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
-from stageport.model.refs import SourceRef, TargetKey
+from stageport.model.refs import SourceRef, TargetKey, by_blueprint
 
 _WALKED = 1000
 """Rows fetched at once by a walk."""
@@ -312,6 +312,7 @@ class SqliteLedger:
             yield from self._database.rows(asked, part)
 
     def _keyed(self, statement: str, keys: Sequence[TargetKey]) -> Iterator[Any]:
+        # A list of identifiers under one blueprint is a walk along the index.
         for blueprint, identifiers in by_blueprint(keys).items():
             for asked, part in asked_at_once(statement, identifiers):
                 yield from self._database.rows(asked, (blueprint, *part))

@@ -5,6 +5,7 @@ form is its identity (Backstage's ``stringifyEntityRef`` lower-cases too). Port 
 and its identifier, both case-sensitive.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple, NewType
 
 SourceRef = NewType("SourceRef", str)
@@ -21,6 +22,14 @@ class TargetKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.blueprint}/{self.identifier}"
+
+
+def by_blueprint(keys: Iterable[TargetKey]) -> dict[str, list[str]]:
+    """Group keys: the identifiers under each blueprint, in their order."""
+    grouped: dict[str, list[str]] = {}
+    for blueprint, identifier in keys:
+        grouped.setdefault(blueprint, []).append(identifier)
+    return grouped
 
 
 def source_ref(kind: str, namespace: str | None, name: str) -> SourceRef:

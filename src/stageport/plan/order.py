@@ -39,19 +39,23 @@ def related_names(relations: Json, blueprint: Blueprint | None) -> Iterator[tupl
                 yield target, identifier
 
 
-def waves(changes: Sequence[Change], blueprints: Mapping[str, Blueprint]) -> list[list[Change]]:
-    """Cut upserts into waves: all that a change relates to stands in an earlier wave, as far as cycles allow."""
-    edges = {
-        change.key: list(related_keys(msgspec.json.decode(change.body), blueprints.get(change.blueprint)))
-        for change in changes
-    }
-    return _by_depth(changes, depths(edges))
+def ends_of(change: Change, blueprints: Mapping[str, Blueprint]) -> set[TargetKey]:
+    """Return what an upsert relates to."""
+    return set(related_keys(msgspec.json.decode(change.body), blueprints.get(change.blueprint)))
 
 
-def tied(changes: Iterable[Change], blueprints: Mapping[str, Blueprint]) -> list[Change]:
-    """Return the upserts that wait for each other in circles, or for such: no order of them is right."""
-    waiting = {change.key: change for change in changes}
-    ends = {key: _ends(change, blueprints) & waiting.keys() for key, change in waiting.items()}
+def waves(edges: Mapping[TargetKey, Iterable[TargetKey]]) -> list[list[TargetKey]]:
+    """Cut what is to be written into waves: all that one relates to stands in an earlier wave, as far as cycles allow.
+
+    ``edges`` tell what each relates to; what is not to be written itself does not count.
+    """
+    return _by_depth(edges, depths(edges))
+
+
+def tied(edges: Mapping[TargetKey, Iterable[TargetKey]]) -> list[TargetKey]:
+    """Return those that wait for each other in circles, or for such: no order of them is right."""
+    waiting = dict.fromkeys(edges)
+    ends = {key: set(related) & waiting.keys() for key, related in edges.items()}
     starts: dict[TargetKey, list[TargetKey]] = {}
     for key, related in ends.items():
         for end in related:
@@ -64,7 +68,7 @@ def tied(changes: Iterable[Change], blueprints: Mapping[str, Blueprint]) -> list
             ends[start].discard(gone)
             if not ends[start]:
                 free.append(start)
-    return list(waiting.values())
+    return list(waiting)
 
 
 def untie(change: Change, others: Collection[TargetKey], blueprints: Mapping[str, Blueprint]) -> Change:
@@ -79,14 +83,11 @@ def untie(change: Change, others: Collection[TargetKey], blueprints: Mapping[str
     return replace(change, body=msgspec.json.encode({**body, "relations": kept}))
 
 
-def _ends(change: Change, blueprints: Mapping[str, Blueprint]) -> set[TargetKey]:
-    return set(related_keys(msgspec.json.decode(change.body), blueprints.get(change.blueprint)))
-
-
 def delete_waves(changes: Sequence[Change], relations: Mapping[TargetKey, Iterable[TargetKey]]) -> list[list[Change]]:
     """Cut deletes into waves: an entity goes before those it relates to, so that nothing deleted has dependents."""
-    edges = {change.key: relations.get(change.key, ()) for change in changes}
-    return _by_depth(changes, depths(edges))[::-1]
+    by_key = {change.key: change for change in changes}
+    steps = waves({key: relations.get(key, ()) for key in by_key})
+    return [[by_key[key] for key in step] for step in reversed(steps)]
 
 
 def circular(edges: Mapping[TargetKey, Iterable[TargetKey]]) -> set[TargetKey]:
@@ -123,10 +124,10 @@ def _inside(key: TargetKey, edges: Mapping[TargetKey, Iterable[TargetKey]]) -> I
     return (end for end in edges[key] if end in edges and end != key)
 
 
-def _by_depth(changes: Sequence[Change], depth: Mapping[TargetKey, int]) -> list[list[Change]]:
-    found: dict[int, list[Change]] = {}
-    for change in changes:
-        found.setdefault(depth[change.key], []).append(change)
+def _by_depth(keys: Iterable[TargetKey], depth: Mapping[TargetKey, int]) -> list[list[TargetKey]]:
+    found: dict[int, list[TargetKey]] = {}
+    for key in keys:
+        found.setdefault(depth[key], []).append(key)
     return [found[step] for step in sorted(found)]
 
 

@@ -21,7 +21,8 @@ from stageport.plan.plan import Plan
 from stageport.sync.seams import Ledger, TargetCatalog
 from stageport.sync.surroundings import Ground
 from stageport.sync.tasks import run_limited
-from stageport.sync.write import REQUESTS_AT_ONCE, Applied, restore_targets
+from stageport.sync.trust import restore_targets
+from stageport.sync.write import REQUESTS_AT_ONCE, Applied
 
 DELETE_BATCH = 100
 

@@ -11,7 +11,7 @@ from stageport.model.entities import Json
 from stageport.model.errors import MissingBlueprintError
 from stageport.model.fingerprint import StoredFields, stored_fingerprint
 from stageport.model.ledger import SEARCHED, UNKNOWN, Fingerprint, TargetRecord
-from stageport.model.refs import TargetKey
+from stageport.model.refs import TargetKey, by_blueprint
 from stageport.plan.decide import Sight
 from stageport.plan.diff import diff_target
 from stageport.sync.seams import Ledger, TargetCatalog
@@ -122,7 +122,7 @@ class Looker:
                 answers = await self._target.read_entities(name, identifiers, fields=self._read_paths(name))
                 found.update((TargetKey(name, identifier), entity) for identifier, entity in answers.items())
 
-        groups = [group for group in _by_blueprint(keys).items() if self._can_be_asked(group[0])]
+        groups = [group for group in by_blueprint(keys).items() if self._can_be_asked(group[0])]
         await run_limited(read, groups, limit=READS_AT_ONCE)
         return found
 
@@ -139,10 +139,3 @@ class Looker:
                 paths.update(f"relations.{key}" for key in blueprint.relations)
             self._paths[name] = sorted(paths)
         return self._paths[name]
-
-
-def _by_blueprint(keys: Iterable[TargetKey]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for key in keys:
-        groups.setdefault(key.blueprint, []).append(key.identifier)
-    return groups

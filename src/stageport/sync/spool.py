@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
-from stageport.model.changes import Change
+from stageport.model.changes import Change, Operation, Refusal
 from stageport.model.ledger import Fingerprint
 from stageport.model.refs import TargetKey
 
@@ -43,6 +43,10 @@ class Spool:
         light = replace(upsert, change=replace(upsert.change, body=b"", fields=()))
         self._held[upsert.change.key] = (light, place, len(body))
 
+    def operation(self, key: TargetKey) -> Operation:
+        """Return what is to become of a target entity, without reading its body."""
+        return self._held[key][0].change.operation
+
     def read(self, key: TargetKey) -> Upsert:
         """Return an upsert with its body."""
         upsert, place, size = self._held[key]
@@ -56,6 +60,34 @@ class Spool:
     def close(self) -> None:
         """Delete what is on disk."""
         self._file.close()
+
+
+FINAL_CODES = frozenset(
+    {"blueprint_schema_mismatch", "invalid_request", "relation_many_violation", "team_inheritance_enabled", "too_large"}
+)
+"""What Port says of an entity that no other entity's arrival can mend."""
+
+
+class RefusedSpool(Spool):
+    """Upserts that Port refused, and why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: dict[TargetKey, Refusal] = {}
+
+    def note(self, upsert: Upsert, refusal: Refusal) -> None:
+        """Hold what was refused."""
+        self.put(upsert)
+        self.refusals[upsert.change.key] = refusal
+
+    def forget(self, key: TargetKey) -> None:
+        """Let go of an upsert, if it was refused."""
+        if self.refusals.pop(key, None) is not None:
+            self.drop(key)
+
+    def worth_another_try(self) -> list[TargetKey]:
+        """Name those that Port may take once others are there."""
+        return [key for key, refusal in self.refusals.items() if refusal.code not in FINAL_CODES]
 
 
 class KeyLog:

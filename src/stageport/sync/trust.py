@@ -4,7 +4,7 @@ The ledger says what Port took. What Port has made of it since is seen by a veri
 brings about itself, that Port holds something else by now, it notes that here, before it does so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from stageport.mapping.document import MappingDocument
 from stageport.model.entities import Json
 from stageport.model.fingerprint import digest_of
-from stageport.model.ledger import UNKNOWN, UNTRUSTED, Fingerprint
+from stageport.model.ledger import UNKNOWN, UNTRUSTED, Fingerprint, TargetRecord
 from stageport.model.refs import SourceRef, TargetKey
 from stageport.sync.seams import Ledger
 
@@ -81,3 +81,9 @@ def distrust_relations(ledger: Ledger, gone: Sequence[TargetKey]) -> set[SourceR
     distrust_targets(ledger, {key for _, key in found})
     ledger.unsettle_sources(sorted(names))
     return names
+
+
+def restore_targets(ledger: Ledger, keys: Sequence[TargetKey], before: Mapping[TargetKey, TargetRecord]) -> None:
+    """Note that nothing came of a write: Port holds of these what it held before."""
+    ledger.acknowledge([before[key] for key in keys if key in before])
+    ledger.drop_targets([key for key in keys if key not in before])

@@ -17,12 +17,13 @@ from stageport.model.errors import MissingBlueprintError
 from stageport.model.events import ChangeRefused, ChangesApplied, Listener
 from stageport.model.fingerprint import digest_of
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord
-from stageport.model.refs import SourceRef, TargetKey
+from stageport.model.refs import SourceRef, TargetKey, by_blueprint
 from stageport.plan.diff import holds_search
-from stageport.plan.order import batches, group_by_blueprint, tied, untie, waves
+from stageport.plan.order import batches, ends_of, tied, untie, waves
 from stageport.sync.seams import Ledger, TargetCatalog
-from stageport.sync.spool import KeyLog, Spool, Upsert
+from stageport.sync.spool import KeyLog, RefusedSpool, Spool, Upsert
 from stageport.sync.tasks import run_limited
+from stageport.sync.trust import restore_targets
 
 UPSERT_BATCH = 20
 SENT_AT_ONCE = 5 * UPSERT_BATCH
@@ -32,11 +33,6 @@ TRIES_OF_REFUSED = 3
 REPORTED = 1_000
 STOP_SECONDS = 1.5
 """How long a pass that ends early waits for what is under way. An orchestrator gives a process 10 s or 30 s to end."""
-
-FINAL_CODES = frozenset(
-    {"blueprint_schema_mismatch", "invalid_request", "relation_many_violation", "team_inheritance_enabled", "too_large"}
-)
-"""What Port says of an entity that no other entity's arrival can mend."""
 
 
 @dataclass(slots=True)
@@ -52,12 +48,6 @@ class Applied:
     def written(self) -> int:
         """How many changes Port took."""
         return self.created + self.updated + self.deleted
-
-
-def restore_targets(ledger: Ledger, keys: Sequence[TargetKey], before: Mapping[TargetKey, TargetRecord]) -> None:
-    """Note that nothing came of a write: Port holds of these what it held before."""
-    ledger.acknowledge([before[key] for key in keys if key in before])
-    ledger.drop_targets([key for key in keys if key not in before])
 
 
 @dataclass(slots=True)
@@ -89,7 +79,7 @@ class Writer:
         self._later: dict[TargetKey, Upsert] = {}
         self._withheld: set[TargetKey] = set()
         self._held = Spool()
-        self._refused: dict[TargetKey, tuple[Upsert, Refusal]] = {}
+        self._refused = RefusedSpool()
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._error: BaseException | None = None
@@ -167,7 +157,7 @@ class Writer:
         self._withheld.discard(key)
         self._take_back(key)
         if key not in self._busy:
-            self._refused.pop(key, None)
+            self._refused.forget(key)
             self._leave(self._waiters.pop(key, ()))
 
     def _take_back(self, key: TargetKey) -> None:
@@ -230,6 +220,7 @@ class Writer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         self._held.close()
+        self._refused.close()
         self.written.close()
         self.searched.close()
 
@@ -304,9 +295,9 @@ class Writer:
         for upsert, refusal in zip(batch, refusals, strict=True):
             key = upsert.change.key
             if refusal is not None:
-                self._refused[key] = (upsert, refusal)
+                self._refused.note(upsert, refusal)
                 continue
-            self._refused.pop(key, None)
+            self._refused.forget(key)
             (self.searched if holds_search(upsert.change.body) else self.written).note(key)
             if not self._is_pending(key):
                 self._leave(self._waiters.pop(key, ()))
@@ -336,10 +327,9 @@ class Writer:
         await self._write_held(blueprints)
         await self.flush()
         await self._try_again(blueprints)
-        for upsert, refusal in self._refused.values():
-            self._refuse(upsert.change, refusal)
-            self._leave(self._waiters.pop(upsert.change.key, ()), failed=True)
-        self._refused.clear()
+        for key, refusal in self._refused.refusals.items():
+            self._refuse(self._refused.read(key).change, refusal)
+            self._leave(self._waiters.pop(key, ()), failed=True)
 
     async def _write_held(self, blueprints: Mapping[str, Blueprint]) -> None:
         """Write what order counts for: related ones first, circles without what ties them, then the rest whole."""
@@ -349,20 +339,35 @@ class Writer:
                 for key in held:
                     await self._queue(held.read(key))
             else:
-                await self._write_in_order({key: held.read(key) for key in held}, blueprints)
+                await self._write_in_order(held, blueprints)
 
-    async def _write_in_order(self, held: Mapping[TargetKey, Upsert], blueprints: Mapping[str, Blueprint]) -> None:
-        created = [one.change for one in held.values() if one.change.operation is Operation.CREATE]
-        knot = tied(created, blueprints)
-        keys = {change.key for change in knot}
-        for step in waves([change for change in created if change.key not in keys], blueprints):
-            await self._write_step(held[change.key] for change in step)
+    async def _write_in_order(self, held: Spool, blueprints: Mapping[str, Blueprint]) -> None:
+        created = [key for key in held if held.operation(key) is Operation.CREATE]
+        knot = await self._write_untied(held, created, blueprints)
         # What Port refuses of this is not worth hearing: all of it is sent again, whole.
-        loose = group_by_blueprint([untie(change, keys, blueprints) for change in knot])
-        requests = (batch for group in loose.values() for batch in batches(group, most=UPSERT_BATCH))
-        await run_limited(self._send_loose, requests, limit=REQUESTS_AT_ONCE)
-        rest = [one for one in held.values() if one.change.operation is not Operation.CREATE]
-        await self._write_step([*(held[key] for key in keys), *rest])
+        groups, tied_keys = by_blueprint(knot), set(knot)
+        loose = ((name, batch) for name in groups for batch in batches(groups[name], most=UPSERT_BATCH))
+
+        async def send(batch: tuple[str, Sequence[str]]) -> None:
+            name, identifiers = batch
+            whole = [held.read(TargetKey(name, identifier)).change for identifier in identifiers]
+            await self._send_loose([untie(change, tied_keys, blueprints) for change in whole])
+
+        await run_limited(send, loose, limit=REQUESTS_AT_ONCE)
+        await self._write_step(held, knot)
+        await self._write_step(held, (key for key in held if held.operation(key) is not Operation.CREATE))
+
+    async def _write_untied(
+        self, held: Spool, keys: Sequence[TargetKey], blueprints: Mapping[str, Blueprint]
+    ) -> list[TargetKey]:
+        """Write what no circle ties, related ones first, and return the others; one body is read at a time."""
+        among = set(keys)
+        ends = {key: ends_of(held.read(key).change, blueprints) & among for key in keys}
+        knot = tied(ends)
+        aside = set(knot)
+        for step in waves({key: related for key, related in ends.items() if key not in aside}):
+            await self._write_step(held, step)
+        return knot
 
     async def _send_loose(self, batch: Sequence[Change]) -> None:
         with contextlib.suppress(MissingBlueprintError):
@@ -374,24 +379,20 @@ class Writer:
 
     async def _try_again(self, blueprints: Mapping[str, Blueprint]) -> None:
         for _ in range(TRIES_OF_REFUSED):
-            again = [upsert for upsert, refusal in self._refused.values() if refusal.code not in FINAL_CODES]
-            before = len(self._refused)
+            before = len(self._refused.refusals)
+            again = self._refused.worth_another_try()
             if not again:
                 return
-            by_key = {upsert.change.key: upsert for upsert in again}
-            knot = {change.key for change in tied([one.change for one in again], blueprints)}
-            free = [one.change for one in again if one.change.key not in knot]
-            for step in waves(free, blueprints):
-                await self._write_step(by_key[change.key] for change in step)
-            await self._write_step(by_key[key] for key in knot)
-            if len(self._refused) == before:
+            knot = await self._write_untied(self._refused, again, blueprints)
+            await self._write_step(self._refused, knot)
+            if len(self._refused.refusals) == before:
                 return
 
-    async def _write_step(self, upserts: Iterable[Upsert]) -> None:
-        for upsert in upserts:
-            await self._queue(upsert)
+    async def _write_step(self, held: Spool, keys: Iterable[TargetKey]) -> None:
+        for key in keys:
+            await self._queue(held.read(key))
         await self.flush()
 
     def _refuse(self, change: Change, refusal: Refusal) -> None:
-        self.applied.refused.append((change, refusal))
+        self.applied.refused.append((replace(change, body=b""), refusal))
         self._listener(ChangeRefused(change, refusal))
