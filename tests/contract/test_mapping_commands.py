@@ -100,11 +100,68 @@ async def test_plan_with_a_file_shows_what_sync_does_once_it_is_stored() -> None
         assert {one["title"] for one in world.held().values()} == {"Renamed"}
 
 
-async def test_a_new_integration_is_registered_with_the_mapping() -> None:
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "stored"])
+async def test_a_new_integration_is_registered_where_that_is_asked_for(dry: bool) -> None:
     async with serve_world(SOURCES) as world:
-        result = await run(world, "mapping", "store", "mapping.yaml", config=SERVICES)
+        words = ("mapping", "store", "mapping.yaml", "--register", *(["--dry-run"] if dry else []))
+        result = await run(world, *words, config=SERVICES)
         assert result.code == Exit.OK
+        verb = "Would register" if dry else "Registered"
+        assert f"{verb} {IDENTIFIER} at Port, as a new integration." in result.out
+        assert stored(world) == (None if dry else SERVICES)
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["stored", "dry run"])
+async def test_a_misspelt_identifier_registers_nothing(more: tuple[str, ...]) -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await run(world, "mapping", "store", "mapping.yaml", "--identifier", "my-backstgae", "--fit", *more)
+        assert result.code == Exit.USAGE
+        assert "Port has no integration my-backstgae, so nothing was stored." in result.err
+        assert "--register" in result.err
+        assert world.state.integrations.find("my-backstgae") is None
+        assert not world.state.catalog.exists("domain")
+
+
+UNQUOTED = """\
+resources:
+  - kind: Component
+    selector:
+      query: "true"
+    port:
+      entity:
+        mappings:
+          identifier: .metadata.identifier
+          blueprint: service
+"""
+
+
+async def test_what_check_calls_an_error_is_not_stored() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        checked = await run(world, "check", "--mapping", "mapping.yaml", config=UNQUOTED)
+        result = await run(world, "mapping", "store", "mapping.yaml", config=UNQUOTED)
+        assert result.code == checked.code == Exit.MAPPING
+        assert "mapping.yaml:9:22: error: blueprint of resource 0 (Component): does not compile" in result.err
+        assert "Nothing was stored: mapping.yaml has 1 error." in result.err
+        assert "--force" in result.err
         assert stored(world) == SERVICES
+
+        forced = await run(world, "mapping", "store", "mapping.yaml", "--force", config=UNQUOTED)
+        assert forced.code == Exit.OK
+        assert "does not compile" in forced.err
+        assert stored(world) == yaml.safe_load(UNQUOTED)
+
+
+async def test_a_warning_of_check_is_printed_and_the_mapping_stored() -> None:
+    config = copy.deepcopy(SERVICES)
+    config["resources"][0]["port"]["entity"]["mappings"]["identifier"] = '"always-the-same"'
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await run(world, "mapping", "store", "mapping.yaml", config=config)
+        assert result.code == Exit.OK
+        assert "warning: identifier of resource 0 (Component): gives every entity the same identifier" in result.err
+        assert stored(world) == config
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,11 @@ def fit_words() -> list[str]:
 
 
 def store_mapping(command: Path, mapping: str, environment: dict[str, str]) -> int:
-    """Store the mapping at Port, so that the sync works with it."""
-    words = ["mapping", "store", mapping, *fit_words()]
+    """Store the mapping at Port, so that the sync works with it.
+
+    The first sync registers the integration; what registers it here is the mapping that comes before.
+    """
+    words = ["mapping", "store", mapping, "--register", *fit_words()]
     return subprocess.run([command, *words], env=environment, check=False).returncode
 
 

@@ -24,6 +24,12 @@ def show(config: ConfigFile = None, port_url: PortUrl = None, identifier: Identi
 def store(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The mapping, in YAML or JSON.")],
     fit: Fit = False,
+    register: Annotated[
+        bool, typer.Option("--register", help="Register the integration with it, where Port has none of that name.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Store it although `check --mapping` finds errors in it.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
     config: ConfigFile = None,
     port_url: PortUrl = None,
@@ -33,13 +39,14 @@ def store(
 
     `stageport plan --mapping FILE` shows before what that pass would do. A
     service that runs begins it at once, because Port asks for a resync
-    whenever a mapping is stored.
+    whenever a mapping is stored. What `check --mapping FILE` calls an error is refused.
     """
-    from stageport.cli.mapping_file import load_port_side, read_mapping, replace_mapping, stored_lines
+    from stageport.cli.mapping_file import load_port_side
+    from stageport.cli.mapping_store import read_sound_mapping, replace_mapping, stored_lines
     from stageport.cli.running import run_async
 
-    document = read_mapping(file, fit=False)
+    document = read_sound_mapping(file, force=force)
     loaded = load_port_side(overrides(port_url=port_url, identifier=identifier), config=config)
-    stored = run_async(replace_mapping(loaded.settings, document, fit=fit, dry_run=dry_run))
+    stored = run_async(replace_mapping(loaded.settings, document, fit=fit, register=register, dry_run=dry_run))
     for line in stored_lines(stored, dry_run=dry_run):
         typer.echo(line)

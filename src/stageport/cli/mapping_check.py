@@ -110,13 +110,35 @@ async def check_file(request: CheckRequest) -> Checked:
     if request.blueprints and request.against_port:
         raise InputError("--blueprints and --against-port both name blueprints.", hint="Give one of them.")
     basis, kinds = await _surroundings(request)
-    if loaded.config is None:
-        return Checked(name, text, tuple(_fault(one, loaded) for one in faults), {}, basis.origin)
-    review = await review_mapping(loaded.config, basis=basis, kinds=kinds)
+    return await _look(text, loaded, faults, basis=basis, kinds=kinds)
+
+
+async def check_alone(text: str, *, name: str) -> Checked:
+    """Look at a mapping by itself, for whoever holds it against the blueprints in another way.
+
+    Raises:
+        MappingError: the mapping is empty.
+    """
+    loaded, faults = inspect_mapping(text, name=name)
+    return await _look(text, loaded, faults, basis=None)
+
+
+async def _look(
+    text: str,
+    loaded: LoadedMapping,
+    faults: Sequence[MappingFault],
+    *,
+    basis: Basis | None,
+    kinds: Collection[str] | None = None,
+) -> Checked:
     problems = [_fault(one, loaded) for one in faults]
-    problems += [_problem(one, loaded, review.resources) for one in review.remarks]
+    resources: Mapping[int, Resource] = {}
+    if loaded.config is not None:
+        review = await review_mapping(loaded.config, basis=basis, kinds=kinds)
+        problems += [_problem(one, loaded, review.resources) for one in review.remarks]
+        resources = review.resources
     problems.sort(key=lambda one: (one.line, one.column, one.level))
-    return Checked(name, text, tuple(problems), review.resources, basis.origin)
+    return Checked(loaded.name, text, tuple(problems), resources, basis.origin if basis else "")
 
 
 async def _surroundings(request: CheckRequest) -> tuple[Basis, Collection[str] | None]:
@@ -160,7 +182,13 @@ def _expression(path: MappingPath, loaded: LoadedMapping) -> str:
 
 
 def check_lines(checked: Checked) -> Iterator[str]:
-    """Yield what there is to say, each with an excerpt of the file, with markup."""
+    """Yield what there is to say, with markup: every problem, then the sum."""
+    yield from problem_lines(checked)
+    yield _sum(checked)
+
+
+def problem_lines(checked: Checked) -> Iterator[str]:
+    """Yield every problem with an excerpt of the file, with markup."""
     for one in checked.problems:
         colour = "red" if one.level is Level.ERROR else "yellow"
         words = f"{one.subject}: {one.message}" if one.subject else one.message
@@ -171,7 +199,6 @@ def check_lines(checked: Checked) -> Iterator[str]:
         if one.hint:
             yield f"    {escape(one.hint)}"
         yield ""
-    yield _sum(checked)
 
 
 def _sum(checked: Checked) -> str:
