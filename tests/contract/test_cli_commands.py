@@ -178,6 +178,20 @@ async def test_oceans_variables_are_understood() -> None:
         assert {one["$datasource"].split("/")[-2] for one in world.held().values()} == {"from-ocean"}
 
 
+async def test_a_kind_that_nothing_maps_is_refused_before_anything_is_done() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(mapping(*SERVICES["resources"], resource("Group", "service")), blueprints=[SERVICE])
+        result = await stageport(world, "sync", "--quiet", "--kind", "component", "--kind", "NoSuch")
+        assert result.code == Exit.USAGE
+        assert result.err.splitlines() == [
+            "Error: No resource of the mapping reads kind nosuch.",
+            "  Mapped are Component, Group.",
+        ]
+        assert world.present() == set()
+        assert (await stageport(world, "sync", "--quiet", "--kind", "COMPONENT")).code == Exit.OK
+        assert len(world.present()) == 4
+
+
 # check
 
 

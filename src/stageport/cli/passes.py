@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from stageport.cli.console import print_json, result_console
+from stageport.cli.kinds import check_kinds
 from stageport.cli.running import run_async
 from stageport.model.entities import Json
 from stageport.model.errors import UsageError
@@ -84,14 +85,20 @@ def work(
     kind: PassKind | None = None,
     kinds: frozenset[str] = frozenset(),
 ) -> Outcome:
-    """Run one pass."""
+    """Run one pass, over ``kinds`` (lower case) alone where some are given.
+
+    Raises:
+        UsageError: no resource of the mapping reads one of the kinds.
+    """
 
     async def one_pass() -> Outcome:
         logs = _warn_of(loaded.settings) if quiet else start_logs(loaded.settings)
         with _shown(quiet=quiet, logs=logs) as listener:
             async with open_surroundings(loaded.settings, listener) as around:
                 options = pass_options(loaded.settings, release_deletes=release_deletes)
-                return await run_pass(around, replace(options, kind=kind, kinds=kinds))
+                options = replace(options, kind=kind, kinds=kinds)
+                await check_kinds(around, options)
+                return await run_pass(around, options)
 
     return run_async(one_pass())
 
