@@ -5,13 +5,17 @@ import json
 import re
 import shlex
 import signal
+import sqlite3
+import sys
 import tempfile
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-from tests.contract.command import environment_of, finish, stageport, start
+import pytest
+from tests.contract.command import SECONDS, environment_of, finish, stageport, start
 from tests.contract.harness import (
     IDENTIFIER,
     SERVICE,
@@ -306,6 +310,69 @@ async def test_a_stand_in_whose_port_is_taken_says_so() -> None:
         assert result.code == Exit.FAILED
         assert taken in result.err
         assert "--port" in result.err
+
+
+@pytest.mark.parametrize("which", ["port", "backstage"])
+async def test_a_port_that_no_machine_has_is_a_usage_error(which: str) -> None:
+    async with serve_world([]) as world:
+        result = await stageport(world, "sandbox", which, "--port", "99999")
+    assert result.code == Exit.USAGE
+    assert "65535" in result.err
+
+
+async def test_a_host_that_nobody_knows_is_said() -> None:
+    async with serve_world([]) as world:
+        result = await stageport(world, "sandbox", "port", "--host", "nosuch.invalid", "--port", "0")
+    assert result.code == Exit.FAILED
+    assert "Cannot listen on nosuch.invalid:0" in result.err
+    assert "Unknown error" not in result.err
+
+
+@pytest.mark.parametrize("place", ["some.yaml", "folder", "some.yaml/below"])
+async def test_a_state_file_that_is_none_is_said_and_left_alone(place: str, tmp_path: Path) -> None:
+    (tmp_path / "some.yaml").write_text("what: no database\n" * 100)
+    (tmp_path / "folder").mkdir()
+    async with serve_world([]) as world:
+        result = await stageport(world, "sandbox", "port", "--port", "0", "--state", str(tmp_path / place))
+    assert result.code == Exit.USAGE
+    assert f"The state cannot be kept in {tmp_path / place}: " in result.err
+    assert "that a stand-in wrote before" in result.err
+    assert (tmp_path / "some.yaml").read_text() == "what: no database\n" * 100
+
+
+async def test_a_state_file_of_another_program_is_said(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "theirs")) as theirs:
+        theirs.execute("CREATE TABLE blueprints (document BLOB)")
+        theirs.execute("INSERT INTO blueprints VALUES ('no such thing')")
+        theirs.commit()
+    async with serve_world([]) as world:
+        result = await stageport(world, "sandbox", "port", "--port", "0", "--state", str(tmp_path / "theirs"))
+    assert result.code == Exit.USAGE
+    assert "The state cannot be kept in" in result.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize(
+    "words",
+    [("plan", "--quiet", "--output", "json"), ("plan", "--quiet"), ("check",), ("schema", "mapping"), ("--help",)],
+    ids=str,
+)
+async def test_output_to_a_full_disk_is_said(words: tuple[str, ...], tmp_path: Path) -> None:
+    async with serve_world(SOURCES) as world:
+        with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 - nothing is ever written to it
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "stageport", *words),
+                env=environment_of(world, str(tmp_path)),
+                cwd=tmp_path,
+                stdout=full,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert process.returncode == Exit.FAILED
+    assert err.decode().splitlines() == [
+        "Error: The output cannot be written: No space left on device",
+        "  Send it to a place that has room, and run it again.",
+    ]
 
 
 async def test_version_and_help() -> None:

@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that `stageport --help` stays quick.
 """
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -16,6 +17,9 @@ from stageport.model.exits import Exit
 
 CLICK_USAGE = 2
 """What the command-line library exits with on wrong usage; here 2 means something else (see ``Exit``)."""
+
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What writing to a full or failing disk ends in."""
 
 app = typer.Typer(
     name="stageport",
@@ -59,6 +63,8 @@ def main() -> None:
     """Run the command line and leave with an exit code of ``Exit``; a person never sees a traceback."""
     try:
         code = app(standalone_mode=False)
+        # What is not out by now would fail where nobody catches it: when the interpreter ends.
+        sys.stdout.flush()
     except TyperException as error:
         error.show() if hasattr(error, "show") else typer.echo(f"Error: {error}", err=True)
         sys.exit(Exit.USAGE if error.exit_code == CLICK_USAGE else error.exit_code)
@@ -69,9 +75,29 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader (`| head`) went away: nothing to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
+        sys.exit(Exit.FAILED)
+    except OSError as error:
+        show_error(_refusal(error))
+        _abandon_output()
         sys.exit(Exit.FAILED)
     sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _abandon_output() -> None:
+    """Let what cannot be written go nowhere, lest the interpreter tries again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refusal(error: OSError) -> StageportError:
+    """Say what the operating system refused; an error of a disk that names no file comes from the output."""
+    reason = error.strerror or str(error)
+    if error.filename:
+        return StageportError(f"{error.filename}: {reason}")
+    if error.errno in DISK_ERRORS:
+        hint = "Send it to a place that has room, and run it again."
+        return StageportError(f"The output cannot be written: {reason}", hint=hint)
+    return StageportError(reason)
 
 
 def show_error(error: StageportError) -> None:

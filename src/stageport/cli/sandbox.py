@@ -12,13 +12,14 @@ from stageport.model.errors import StageportError
 app = typer.Typer(no_args_is_help=True, help="Run a local stand-in for Port or for Backstage. No account needed.")
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Number = Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 Latency = Annotated[int, typer.Option("--latency", metavar="MS", min=0, help="Answer every request so much later.")]
 
 
 @app.command("port")
 def port(
     host: Host = "127.0.0.1",
-    number: Annotated[int, typer.Option("--port", "-p", help="Port to listen on; 0 takes a free one.")] = 8787,
+    number: Number = 8787,
     state: Annotated[
         Path | None, typer.Option("--state", metavar="FILE", help="Keep the state in this file; in memory otherwise.")
     ] = None,
@@ -46,7 +47,7 @@ def port(
 @app.command("backstage")
 def backstage(
     host: Host = "127.0.0.1",
-    number: Annotated[int, typer.Option("--port", "-p", help="Port to listen on; 0 takes a free one.")] = 7007,
+    number: Number = 7007,
     entities: Annotated[
         int, typer.Option("--entities", metavar="N", min=0, help="Serve N synthetic entities instead of the sample.")
     ] = 0,
@@ -88,7 +89,9 @@ def _serve(server: Coroutine[Any, Any, None], *, place: str) -> None:
     try:
         run_until_stopped(server)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        # Of a name that is not found the number is none of the system's.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         raise StageportError(
             f"Cannot listen on {place}: {reason}", hint="Take another one with --port (0 takes a free one) or --host."
         ) from None

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from stageport.model.entities import Json
+from stageport.model.errors import UsageError
 from stageport.sandbox.port.records import EntityKey, StoredEntity
 from stageport.sandbox.port.store import MemoryStore
 
@@ -21,13 +22,27 @@ CREATE TABLE IF NOT EXISTS records (
 
 
 class SqliteStore(MemoryStore):
-    """A store that writes each change through to a file; what a request wrote is committed at its end."""
+    """A store that writes each change through to a file; what a request wrote is committed at its end.
+
+    Raises:
+        UsageError: the file cannot be used, or holds something else.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._encode = msgspec.msgpack.Encoder().encode
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path)
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, error) from None
+        try:
+            self._open()
+        except (sqlite3.Error, msgspec.MsgspecError, TypeError) as error:
+            self._connection.close()
+            raise _unusable(path, error) from None
+
+    def _open(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_TABLES)
@@ -94,3 +109,11 @@ class SqliteStore(MemoryStore):
         """Commit and close the file."""
         self._connection.commit()
         self._connection.close()
+
+
+def _unusable(path: Path, error: Exception) -> UsageError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return UsageError(
+        f"The state cannot be kept in {path}: {reason}",
+        hint="Name a file that a stand-in wrote before, or one that does not exist yet.",
+    )
