@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from stageport.cli import check, demo, init, map, mapping, notify, plan, run, runs, sandbox, schema, sync  # noqa: A004 - it is the command's name
 from stageport.model.errors import StageportError
 from stageport.model.exits import Exit
+from stageport.telemetry.colours import wants_colours
 
 CLICK_USAGE = 2
 """What the command-line library exits with on wrong usage; here 2 means something else (see ``Exit``)."""
@@ -102,6 +103,7 @@ def _refusal(error: OSError) -> StageportError:
 
 def show_error(error: StageportError) -> None:
     """Print what happened and what to do about it."""
-    typer.secho(f"Error: {error.message}", fg="red", err=True)
+    words = f"Error: {error.message}"
+    typer.echo(typer.style(words, fg="red") if wants_colours(sys.stderr, os.environ) else words, err=True)
     if error.hint:
         typer.echo(f"  {error.hint}", err=True)

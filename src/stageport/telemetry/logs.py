@@ -4,22 +4,45 @@ The core emits events; ``log_listener`` turns those a person would read into lin
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
 from stageport.model.events import ChangeRefused, Event, Listener, Noticed, PassEnded, PassStarted, Waiting
+from stageport.telemetry.colours import wants_colours
 from stageport.telemetry.log_records import is_worth_a_line
 from stageport.telemetry.redaction import Redactor
+
+
+class CurrentStderr:
+    """Standard error as it is when something is written.
+
+    While a progress bar is shown, another stream stands there, which puts lines above the bar instead of into it.
+    """
+
+    def write(self, text: str) -> int:
+        """Write to what is standard error now."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush what is standard error now."""
+        sys.stderr.flush()
+
+
+def is_text(style: str, stream: TextIO) -> bool:
+    """Tell whether a style (``text``, ``json``, ``auto``) means text on this stream."""
+    return style == "text" or (style == "auto" and stream.isatty())
 
 
 def configure_logs(*, level: str, style: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Set logging up for this process; ``style`` is ``text``, ``json`` or ``auto`` (text on a terminal)."""
     out = stream or sys.stderr
-    as_text = style == "text" or (style == "auto" and out.isatty())
-    render: Any = structlog.dev.ConsoleRenderer(colors=out.isatty()) if as_text else structlog.processors.JSONRenderer()
+    as_text = is_text(style, out)
+    colours = wants_colours(out, os.environ)
+    render: Any = structlog.dev.ConsoleRenderer(colors=colours) if as_text else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -30,7 +53,7 @@ def configure_logs(*, level: str, style: str, secrets: Iterable[str] = (), strea
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(stream or cast("TextIO", CurrentStderr())),
         cache_logger_on_first_use=False,
     )
 
