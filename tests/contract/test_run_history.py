@@ -157,9 +157,26 @@ async def test_the_commands_list_and_show_passes_also_one_that_was_killed() -> N
 
             text = await command(world, "runs", folder=folder)
             assert killed["id"][:8] in text.out
+            (line,) = [line for line in text.out.splitlines() if line.startswith(whole["id"][:8])]
+            assert line.endswith("+0 ~0 -0 !1")
             text = await command(world, "runs", "show", whole["id"], folder=folder)
             assert "blueprint_schema_mismatch" in text.out
             assert "nobody at home" not in text.out
             missing = await command(world, "runs", "show", "nothing", folder=folder)
             assert missing.code == 64
             assert "There is no pass 'nothing'" in missing.err
+
+
+async def test_the_options_of_the_list_are_taken_behind_show_as_well() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        with tempfile.TemporaryDirectory() as folder:
+            assert (await command(world, "sync", "--quiet", "--identifier", "another", folder=folder)).code == 0
+            none = await command(world, "runs", "show", "latest", folder=folder)
+            assert none.code == 64
+            for words in (("runs", "show", "latest", "--identifier", "another"), ("runs", "--identifier", "another")):
+                assert (await command(world, *words, folder=folder)).code == 0
+            before = ("runs", "--identifier", "another", "show", "latest")
+            behind = ("runs", "show", "latest", "--identifier", "another", "--config", "config.yaml")
+            Path(folder, "config.yaml").write_text("page_size: 7\n")  # noqa: ASYNC240 - a few bytes
+            assert await shown(world, *before, folder=folder) == await shown(world, *behind, folder=folder)

@@ -5,26 +5,28 @@ import os
 import pty
 import re
 import sys
+import termios
 from pathlib import Path
 
 import pytest
-from tests.contract.command import SECONDS, environment_of
+from tests.contract.command import SECONDS, environment_of, stageport
 from tests.contract.harness import SERVICE, SERVICES, World, component, serve_world
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|9[0-7])[0-9;]*m")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 async def seen(world: World, *words: str, folder: Path, **environment: str) -> str:
-    """Run a command with standard error on a terminal, and return what was written there."""
+    """Run a command on a terminal of 80 columns, and return what was written there."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     given = environment_of(world, str(folder)) | {"TERM": "xterm-256color"} | environment
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stageport", *words),
         env=given,
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=theirs,
         stderr=theirs,
     )
     os.close(theirs)
@@ -75,3 +77,17 @@ async def test_colours_are_left_out_where_somebody_says_so(environment: dict[str
     assert "Error: " in failed
     assert COLOUR.findall(failed) == []
     assert COLOUR.findall(coloured) != []
+
+
+async def test_the_list_of_passes_fits_with_each_on_one_line(tmp_path: Path) -> None:
+    async with serve_world([component("pay"), component("cart")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        for _ in range(2):
+            await stageport(world, "sync", "--quiet", HOME=str(tmp_path))
+        written = await seen(world, "runs", folder=tmp_path)
+        passes = (await stageport(world, "runs", "--output", "json", HOME=str(tmp_path))).json["runs"]
+    head, *lines = lines_of(written)
+    assert head.split() == ["id", "started", "pass", "because", "of", "took", "state", "changes"]
+    for line, one, changes in zip(lines, passes, ("+0 ~0 -0", "+2 ~0 -0"), strict=False):
+        assert line.startswith(f"{one['id'][:8]} {one['started'][:16].replace('T', ' ')} ")
+        assert line.rstrip().endswith(f" completed {changes}")

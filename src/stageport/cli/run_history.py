@@ -21,7 +21,8 @@ from stageport.wiring import read_history
 FORMAT = 1
 LATEST = "latest"
 SHORT_ID = 8
-COLUMNS = ("id", "started", "pass", "because of", "took", "state", "created", "updated", "deleted", "not written")
+SIGNS = {"create": "+", "update": "~", "delete": "-"}
+LEGEND = "+ created, ~ updated, - deleted, ! not written"
 Output = Literal["text", "json"]
 _WHY = {hold.value: words.removeprefix("kept: ") for hold, words in HOLD_WORDS.items()}
 """What holds deletes back, in the words of a plan; a ledger of a later version may know more."""
@@ -42,10 +43,8 @@ def show_runs(given: Mapping[str, object], config: Path | None, *, limit: int, o
     if not runs:
         console.print("No pass has been noted yet.")
         return
-    table = Table(*COLUMNS)
-    for run in runs:
-        table.add_row(*_row(run))
-    console.print(table, markup=False)
+    console.print(_list(runs), markup=False)
+    console.print(f"{LEGEND}. All times are UTC.")
     console.print(f"`stageport runs show ID` says more of one; `stageport runs show {LATEST}` of the newest.")
 
 
@@ -85,19 +84,39 @@ def _read(given: Mapping[str, object], config: Path | None) -> Sequence[Run]:
     return read_history(load_settings(given, file=config, parts=()).settings)
 
 
+def _list(runs: Iterable[Run]) -> Table:
+    """Return a table that fits 80 columns; what is looked for in it stays on its line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("id", "started", "pass"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("because of", overflow="fold")
+    table.add_column("took", no_wrap=True, justify="right")
+    table.add_column("state", overflow="fold")
+    table.add_column("changes", no_wrap=True)
+    for run in runs:
+        table.add_row(*_row(run))
+    return table
+
+
 def _row(run: Run) -> list[RenderableType]:
     tries = f" ({run.tries} times)" if run.tries > 1 else ""
-    counts = [str(run.counts.get(name, 0)) for name in ("create", "update", "delete")]
     return [
         run.id[:SHORT_ID],
-        _moment(run.started),
+        run.started[:16].replace("T", " "),
         run.kind,
         run.trigger,
         f"{run.seconds:.1f} s",
         Text(f"{run.state}{tries}", style=_STYLES.get(run.state, "cyan")),
-        *counts,
-        str(_unwritten(run)),
+        _changes(run),
     ]
+
+
+def _changes(run: Run) -> str:
+    """Write the counts in the signs of a plan: ``+60 ~0 -2``, and ``!3`` for what was not written."""
+    if not run.counts:
+        return ""
+    words = [f"{sign}{run.counts.get(name, 0)}" for name, sign in SIGNS.items()]
+    return " ".join([*words, f"!{_unwritten(run)}"] if _unwritten(run) else words)
 
 
 def _head(run: Run) -> Iterable[str]:

@@ -35,9 +35,14 @@ def runs(
 def show(
     context: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The pass; its first characters do, or `latest`.")],
+    config: ConfigFile = None,
+    port_url: PortUrl = None,
+    identifier: Identifier = None,
     output: Output = "text",
 ) -> None:
     """Show one pass: counts, what failed entity by entity, and which deletes are held back."""
     from stageport.cli.run_history import show_run
 
-    show_run(*context.obj, run_id=run_id, output=output)
+    given, file = context.obj  # what stands before `show`
+    own = overrides(port_url=port_url, identifier=identifier)
+    show_run({**given, **own}, config or file, run_id=run_id, output=output)
