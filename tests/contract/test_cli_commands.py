@@ -154,6 +154,22 @@ async def test_quiet_leaves_the_result_alone() -> None:
         assert result.out == "Done: 2 created, 0 updated, 0 deleted, 0 unchanged, 0 kept, 0 not written.\n"
 
 
+@pytest.mark.parametrize("command", ["sync", "plan"])
+async def test_a_backstage_that_nobody_answers_for_is_said_once_a_round(command: str) -> None:
+    async with serve_world(SOURCES) as world:
+        nowhere = {"BACKSTAGE_URL": "http://127.0.0.1:9", "STAGEPORT_UNREACHABLE_TIMEOUT": "2"}
+        result = await stageport(world, command, **nowhere)
+    assert result.code == Exit.SOURCE
+    *lines, error, _hint = result.err.splitlines()
+    assert error.startswith("Error: ")
+    waits = [line for line in lines if "waiting" in line]
+    # Waits double from 0.3 s: three fit into two seconds, give or take one.
+    assert 1 <= len(waits) <= 4, result.err
+    if command == "sync":
+        assert {json.loads(line)["level"] for line in lines} == {"info"}
+        assert all(json.loads(line)["side"] == "Backstage" for line in waits)
+
+
 async def test_options_beat_the_environment() -> None:
     async with serve_world([component("pay"), group("team-a")]) as world:
         words = ("--backstage-url", world.backstage.url, "--port-url", world.port.url, "--identifier", "another-one")

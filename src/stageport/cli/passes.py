@@ -123,9 +123,10 @@ def _shown(*, quiet: bool, logs: Listener | None = None) -> Iterator[Listener]:
     from rich.console import Console
 
     from stageport.telemetry.fan_out import fan_out
+    from stageport.telemetry.logs import log_words
     from stageport.telemetry.progress import show_progress
 
-    with show_progress(Console(stderr=True), quiet=quiet) as progress:
+    with show_progress(Console(stderr=True), quiet=quiet, log=log_words if logs else None) as progress:
         yield fan_out(progress, logs) if logs else progress
 
 

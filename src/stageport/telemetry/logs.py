@@ -15,6 +15,7 @@ from stageport.model.events import ChangeRefused, Event, Listener, Noticed, Pass
 from stageport.telemetry.colours import wants_colours
 from stageport.telemetry.log_records import is_worth_a_line
 from stageport.telemetry.redaction import Redactor
+from stageport.telemetry.waits import wait_filter
 
 
 class CurrentStderr:
@@ -58,9 +59,15 @@ def configure_logs(*, level: str, style: str, secrets: Iterable[str] = (), strea
     )
 
 
+def log_words(words: str) -> None:
+    """Log a line that is no event, such as how far a pass is."""
+    structlog.get_logger().info(words)
+
+
 def log_listener() -> Listener:
     """Return a listener that logs what a person would want to read."""
     log = structlog.get_logger()
+    is_news = wait_filter()
 
     def listen(event: Event) -> None:
         match event:
@@ -85,7 +92,7 @@ def log_listener() -> Listener:
                     code=refusal.code,
                     reason=refusal.message,
                 )
-            case Waiting():
+            case Waiting() if is_news(event):
                 log.info("waiting", side=event.side, seconds=round(event.seconds, 1), reason=event.reason)
             case Noticed("warning", message):
                 log.warning(message)

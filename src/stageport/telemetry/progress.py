@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,8 +20,10 @@ from stageport.model.events import (
     Waiting,
     ignore,
 )
+from stageport.telemetry.waits import wait_filter
 
 LINE_SECONDS = 5.0
+Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -71,15 +74,21 @@ class Tally:
 
 
 @contextmanager
-def show_progress(console: Console, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> Iterator[Listener]:
-    """Show progress on a console while the block runs; the listener it gives takes the core's events."""
+def show_progress(
+    console: Console, *, quiet: bool, log: Say | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Listener]:
+    """Show progress on a console while the block runs; the listener it gives takes the core's events.
+
+    Where the events are logged beside it, ``log`` writes a line there: then there are no lines between those of the
+    log, and no wait is told twice.
+    """
     if quiet:
         yield ignore
     elif console.is_terminal:
         with _bars(console) as listener:
             yield listener
     else:
-        yield _lines(console, clock)
+        yield _lines(log or _printer(console), clock, waits=log is None)
 
 
 @contextmanager
@@ -102,18 +111,23 @@ def _bars(console: Console) -> Iterator[Listener]:
         yield listen
 
 
-def _lines(console: Console, clock: Callable[[], float]) -> Listener:
-    tally = Tally()
+def _printer(console: Console) -> Say:
+    return partial(console.print, markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(say: Say, clock: Callable[[], float], *, waits: bool) -> Listener:
+    tally, is_news = Tally(), wait_filter(clock)
     last = clock()
 
     def listen(event: Event) -> None:
         nonlocal last
         tally(event)
         if isinstance(event, Waiting):
-            console.print(f"waiting for {tally.waiting}", markup=False, highlight=False, soft_wrap=True)
-            last = clock()
+            if waits and is_news(event):
+                say(f"waiting for {tally.waiting}")
+                last = clock()
         elif clock() - last >= LINE_SECONDS:
-            console.print(tally.line(), markup=False, highlight=False, soft_wrap=True)
+            say(tally.line())
             last = clock()
 
     return listen

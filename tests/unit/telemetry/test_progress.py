@@ -44,6 +44,26 @@ def test_a_wait_is_said_at_once() -> None:
     assert shown([Waiting("Port", 12.0, "429")], step=0.01) == "waiting for Port: 429, again in 12 s\n"
 
 
+def test_a_wait_of_many_requests_is_said_once_a_round() -> None:
+    one = Waiting("Backstage", 12.0, "nobody is there")
+    waits: list[Event] = [one, one, one, Waiting("Port", 12.0, "nobody is there"), one, one]
+    lines = shown(waits, step=3.0).splitlines()
+    assert lines == [
+        f"waiting for {side}: nobody is there, again in 12 s" for side in ("Backstage", "Port", "Backstage")
+    ]
+
+
+def test_where_events_are_logged_progress_is_too_and_waits_are_left_to_the_log() -> None:
+    logged: list[str] = []
+    ticks = iter(range(10_000))
+    console = Console(file=io.StringIO())
+    with show_progress(console, quiet=False, log=logged.append, clock=lambda: next(ticks) * 3.0) as listener:
+        for event in [*PASS, Waiting("Port", 12.0, "429")]:
+            listener(event)
+    assert logged[-1] == "read 700/700, mapped 700, written 1/2"
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]  # it is the stream from above
+
+
 def test_quiet_says_nothing() -> None:
     assert shown([*PASS, Waiting("Port", 12.0, "429")], quiet=True, step=100) == ""
 
