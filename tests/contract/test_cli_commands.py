@@ -198,6 +198,20 @@ async def test_oceans_variables_are_understood() -> None:
         assert {one["$datasource"].split("/")[-2] for one in world.held().values()} == {"from-ocean"}
 
 
+async def test_what_a_sync_keeps_is_said_with_the_reason() -> None:
+    async with serve_world(SOURCES) as world:
+        world.install({**SERVICES, "entityDeletionThreshold": 0}, blueprints=[SERVICE])
+        await world.sync()
+        for name in ("gone", "stays"):
+            world.catalog.delete(ref("component", name))
+        result = await stageport(world, "sync", "--quiet")
+    assert result.code == Exit.HELD
+    done, why, code = result.out.splitlines()[-3:]
+    assert done.endswith("2 kept, 0 not written.")
+    assert why == "  2 kept: more would be deleted than entityDeletionThreshold allows."
+    assert code == "Exit code 8 (held)"
+
+
 async def test_a_kind_that_nothing_maps_is_refused_before_anything_is_done() -> None:
     async with serve_world(SOURCES) as world:
         world.install(mapping(*SERVICES["resources"], resource("Group", "service")), blueprints=[SERVICE])
@@ -249,6 +263,14 @@ async def test_check_names_everything_that_is_wrong_at_once() -> None:
         assert result.code == Exit.SOURCE
         assert "Backstage does not know this token" in result.out
         assert "gives no token" in result.out
+
+
+async def test_check_says_which_kinds_are_not_mapped() -> None:
+    async with serve_world([*SOURCES, group("team-b")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        assert "✓ mapping: not mapped: Group 2\n" in (await stageport(world, "check")).out
+        world.install(mapping(*SERVICES["resources"], resource("group", "service")))
+        assert "not mapped" not in (await stageport(world, "check")).out
 
 
 async def test_check_says_what_the_blueprints_cannot_hold() -> None:

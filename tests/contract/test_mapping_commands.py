@@ -45,6 +45,20 @@ async def test_what_is_shown_can_be_stored_again() -> None:
         assert stored(world) == SERVICES
 
 
+async def test_an_expression_is_shown_in_one_piece() -> None:
+    config = copy.deepcopy(SERVICES)
+    long = 'if .spec.type == "website" then "a website that people look at" else "' + "some long text " * 20 + '" end'
+    lines = ".metadata.title //\n  # or what it is called\n  .metadata.name\n"
+    properties = {"type": long, "name": lines, "odd": " a\n\tb \n", "size": 5}
+    config["resources"][0]["port"]["entity"]["mappings"]["properties"] = properties
+    async with serve_world(SOURCES) as world:
+        world.install(config, blueprints=[SERVICE])
+        shown = (await run(world, "mapping", "show")).out
+    assert yaml.safe_load(shown) == config
+    assert long in shown
+    assert all(line.strip() in shown.splitlines() or f"            {line}" in shown for line in lines.splitlines())
+
+
 async def test_nothing_to_show_is_said() -> None:
     async with serve_world(SOURCES) as world:
         result = await run(world, "mapping", "show")

@@ -124,6 +124,7 @@ async def _ground(session: PortSession, settings: Settings, kinds: Mapping[str, 
     return [
         Finding("Port", Level.OK, f"{words}; {origin}"),
         *_mapping(ground),
+        *_unmapped(ground, kinds),
         *await _remarks(found.config, kinds),
     ]
 
@@ -160,6 +161,14 @@ def _mapping(ground: Ground) -> Iterator[Finding]:
     for mismatch in mapping_mismatches(ground):
         level = Level.ERROR if mismatch.trouble is Trouble.NO_BLUEPRINT else Level.WARNING
         yield Finding("blueprints", level, mismatch.message, exit=Exit.TARGET)
+
+
+def _unmapped(ground: Ground, kinds: Mapping[str, int]) -> Iterator[Finding]:
+    """Name the kinds of the catalog that nothing maps: fewer entities arrive at Port than Backstage has."""
+    mapped = {kind.lower() for kind in ground.document.kinds()}
+    left = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()) if kind.lower() not in mapped)
+    if left:
+        yield Finding("mapping", Level.OK, f"not mapped: {left}")
 
 
 def _failure(subject: str, error: StageportError) -> Finding:

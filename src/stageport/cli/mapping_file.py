@@ -15,6 +15,20 @@ from stageport.settings.access import Part
 from stageport.telemetry.logs import configure_logs
 from stageport.wiring import open_integration, open_port
 
+UNFOLDED = 2**31
+"""Columns of a line: an expression that is folded in the middle is hard to read, and harder to search for."""
+
+
+class _MappingDumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, as people write expressions."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_MappingDumper.add_representer(str, _represent_text)
+
 
 def read_mapping(file: Path | None, *, fit: bool) -> Json:
     """Return the mapping document of a file, None where there is none to read.
@@ -55,4 +69,4 @@ async def fetch_mapping(settings: Settings) -> str:
             f"The integration {settings.integration.identifier} has no mapping at Port.",
             hint="Is the identifier right? `stageport check` shows it. The first `sync` stores a mapping.",
         )
-    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(config, Dumper=_MappingDumper, sort_keys=False, allow_unicode=True, width=UNFOLDED)

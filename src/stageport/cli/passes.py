@@ -4,6 +4,7 @@ Results go to standard output; progress, logs and errors to standard error, so t
 What only people look at (colours, progress, log lines) is imported where it is shown: a quiet run starts sooner.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from stageport.model.events import Event, Listener, Noticed, ignore
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.plan.render.document import plan_document
+from stageport.plan.render.words import HOLD_WORDS
 from stageport.settings import Loaded, Part, Settings, load_settings, secrets_of
 from stageport.sync.ground import Found
 from stageport.sync.passes import PassKind
@@ -176,8 +178,16 @@ def show_outcome(outcome: Outcome, *, output: Literal["text", "json"]) -> None:
         f"[bold]Done:[/bold] {applied.created} created, {applied.updated} updated, {applied.deleted} deleted, "
         f"{plan.unchanged} unchanged, {len(plan.kept)} kept, {len(applied.refused) + len(plan.blocked)} not written."
     )
+    if plan.kept:
+        console.print(f"  {kept_words(plan)}.", markup=False)
     if outcome.exit is not Exit.OK:
         console.print(f"[yellow]Exit code {outcome.exit.value} ({outcome.exit.name.lower()})[/yellow]")
+
+
+def kept_words(plan: Plan) -> str:
+    """Say how many stale entities are kept for which reason: ``2 kept: others still relate to it``."""
+    holds = Counter(HOLD_WORDS[change.hold] if change.hold else "kept" for change in plan.kept)
+    return "; ".join(f"{count} {words}" for words, count in holds.most_common())
 
 
 def outcome_document(outcome: Outcome) -> dict[str, object]:
