@@ -116,7 +116,7 @@ UNUSABLE: dict[str, tuple[Any, Exit, tuple[str, ...]]] = {
     "Port is something else": (
         lambda world: {"PORT_BASE_URL": world.backstage.url},
         Exit.TARGET,
-        ("404", "https://api.us.port.io"),
+        ("404", "There is no Port API at this address", "https://api.us.port.io"),
     ),
     "Port may not be used": (
         fault(FaultKind.STATUS, "port", path="/blueprints", status=403, body="{}"),

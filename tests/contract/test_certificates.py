@@ -28,9 +28,13 @@ async def test_a_private_authority_is_trusted_when_the_setting_names_its_folder(
         assert ("certificate is not trusted" in result.err) is not trusted
 
 
-async def test_a_place_that_is_not_there_is_said_with_the_name_of_the_setting(tmp_path: Path) -> None:
-    async with serve_world([component("pay")]) as world, relay_tls(world.port.url, make_certificate(tmp_path)) as port:
-        missing = f"{tmp_path}/missing.crt"
-        result = await stageport(world, "sync", PORT_BASE_URL=port, STAGEPORT_CA_CERTIFICATES=missing)
-    assert result.code == Exit.SETTINGS
-    assert f"ca_certificates: there is no file or folder {missing}" in result.err
+async def test_a_place_that_is_not_there_is_said_even_where_no_connection_needs_it(tmp_path: Path) -> None:
+    missing, there = f"{tmp_path}/missing.crt", str(tmp_path)
+    async with serve_world([component("pay")]) as world:
+        assert world.port.url.startswith("http://")
+        result = await stageport(world, "sync", STAGEPORT_CA_CERTIFICATES=f"{there}:{missing}")
+        assert result.code == Exit.SETTINGS
+        origin = "environment: STAGEPORT_CA_CERTIFICATES"
+        assert f"ca_certificates ({origin}) names {missing}, and there is no such file or folder" in result.err
+        assert there + "," not in result.err
+        assert (await stageport(world, "check", STAGEPORT_CA_CERTIFICATES=there)).code == Exit.OK

@@ -265,6 +265,40 @@ async def test_check_names_everything_that_is_wrong_at_once() -> None:
         assert "gives no token" in result.out
 
 
+async def test_check_does_not_send_whoever_has_a_wrong_setting_to_check() -> None:
+    async with serve_world([]) as world:
+        checked = await stageport(world, "check", STAGEPORT_PAGE_SIZE="many")
+        planned = await stageport(world, "plan", STAGEPORT_PAGE_SIZE="many")
+    assert checked.code == planned.code == Exit.SETTINGS
+    assert "page_size (environment: STAGEPORT_PAGE_SIZE) should be a valid integer" in checked.err
+    assert "stageport check" in planned.err
+    assert "stageport check" not in checked.err
+    assert "Mend what is named, where it stands; then this command lists all settings in force." in checked.err
+
+
+async def test_a_value_that_an_option_does_not_take_is_said_in_plain_words() -> None:
+    async with serve_world([]) as world:
+        result = await stageport(world, "check", "--output", "xml")
+    assert result.code == Exit.USAGE
+    assert (
+        result.err.splitlines()[-1] == "Error: Invalid value for '--output' / '-o': 'xml' is not one of 'text', 'json'."
+    )
+
+
+async def test_what_is_no_entity_is_not_mapped() -> None:
+    async with serve_world([]) as world:
+        for text, said in (
+            (json.dumps(SERVICES), "It looks like a mapping"),
+            (json.dumps(SERVICES["resources"][0]), "It looks like a mapping"),
+            ("name: pay\n", "Give an entity as Backstage serves it"),
+        ):
+            files = {"m.yaml": json.dumps(SERVICES), "given.yaml": text}
+            result = await stageport(world, "map", "given.yaml", "--mapping", "m.yaml", files=files)
+            assert result.code == Exit.USAGE
+            assert "given.yaml holds no source entity" in result.err
+            assert said in result.err
+
+
 async def test_check_says_which_kinds_are_not_mapped() -> None:
     async with serve_world([*SOURCES, group("team-b")]) as world:
         world.install(SERVICES, blueprints=[SERVICE])

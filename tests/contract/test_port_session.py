@@ -106,6 +106,26 @@ async def test_an_address_that_is_not_ports_names_the_regions(answer: Answer) ->
     assert SECRET not in caught.value.message
 
 
+UNROUTED = b'{"message":"Route POST:/v1/auth/access_token not found","error":"Not Found","statusCode":404}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "hint"),
+    [
+        (Answer(404), "There is no Port API at this address"),
+        (as_html(404), "There is no Port API at this address"),
+        (Answer(404, UNROUTED), "There is no Port API at this address"),
+        (complain(404, "not_found"), "Compare both with those that Port shows under Credentials"),
+    ],
+)
+async def test_a_404_is_blamed_on_the_credentials_only_where_port_says_so(answer: Answer, hint: str) -> None:
+    async with scripted(in_turn(answer)) as server, client() as one:
+        session = PortSession(server.url, client_id="a", client_secret=SECRET, identity=IDENTITY, sender=one.sender)
+        with pytest.raises(TargetRefusedError) as caught:
+            await session.call("GET", "/v1/blueprints")
+    assert hint in caught.value.hint
+
+
 @pytest.mark.parametrize("answer", [as_html(), as_json({"ok": True}), as_json([]), Answer(200, b"{")])
 async def test_a_token_answer_that_is_none(answer: Answer) -> None:
     async with scripted(in_turn(answer)) as server, client() as one:

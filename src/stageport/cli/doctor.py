@@ -14,14 +14,14 @@ from stageport.http.retry import RetryPolicy
 from stageport.mapping.jq_tokens import line_and_column
 from stageport.mapping.lint import Remark
 from stageport.model.entities import Json
-from stageport.model.errors import StageportError
+from stageport.model.errors import SettingsError, StageportError
 from stageport.model.events import ignore
 from stageport.model.exits import Exit
 from stageport.plan.fit import Trouble
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.session import PortSession
 from stageport.settings import Loaded, Part, SettingRow, Settings, load_settings, secrets_of, settings_rows
-from stageport.settings.access import missing_settings
+from stageport.settings.access import LOOK_HINT, missing_settings
 from stageport.sync.ground import expected_ground, find_ground, mapping_mismatches
 from stageport.sync.surroundings import Ground
 from stageport.telemetry.logs import configure_logs
@@ -64,13 +64,22 @@ async def examine(given: Mapping[str, object], *, config: Path | None) -> Examin
     Raises:
         SettingsError: a setting is invalid, so that nothing can be looked at.
     """
-    loaded = load_settings(given, file=config)
+    loaded = _load(given, config=config)
     configure_logs(level="ERROR", style="text", secrets=secrets_of(loaded.settings))
     findings = list(_settings(loaded))
     kinds: dict[str, int] = {}
     findings.extend([finding async for finding in _backstage(loaded.settings, kinds)])
     findings.extend([finding async for finding in _port(loaded.settings, kinds)])
     return Examination(tuple(findings), settings_rows(loaded))
+
+
+def _load(given: Mapping[str, object], *, config: Path | None) -> Loaded:
+    try:
+        return load_settings(given, file=config)
+    except SettingsError as error:
+        if error.hint == LOOK_HINT:  # which is what the person does already
+            error.hint = "Mend what is named, where it stands; then this command lists all settings in force."
+        raise
 
 
 def _settings(loaded: Loaded) -> Iterator[Finding]:

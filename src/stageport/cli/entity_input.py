@@ -64,9 +64,28 @@ def read_entities(content: bytes, *, name: str) -> list[bytes]:
     One entity, an array of them, the answer of Backstage's ``by-query``, or YAML with one or several documents.
 
     Raises:
-        InputError: it is neither JSON nor YAML, or no entity.
+        InputError: it is neither JSON nor YAML, or nothing in it is an entity.
     """
-    content = content.removeprefix(codecs.BOM_UTF8)
+    found = _read(content.removeprefix(codecs.BOM_UTF8), name=name)
+    values = [msgspec.json.decode(raw) for raw in found]
+    if values and not any(map(_may_be_entity, values)):
+        hint = (
+            f"It looks like a mapping; give that with --mapping. {WANTED}" if any(map(_is_mapping, values)) else WANTED
+        )
+        raise InputError(f"{name} holds no source entity", hint=hint)
+    return found
+
+
+def _may_be_entity(value: Json) -> bool:
+    """Tell what a sync may meet: there, an entity without a name is a fault, and is told as one."""
+    return isinstance(value, dict) and not _is_mapping(value) and ("kind" in value or "metadata" in value)
+
+
+def _is_mapping(value: Json) -> bool:
+    return isinstance(value, dict) and "metadata" not in value and ("resources" in value or "port" in value)
+
+
+def _read(content: bytes, *, name: str) -> list[bytes]:
     try:
         decoded = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -67,6 +67,8 @@ def main() -> None:
         # What is not out by now would fail where nobody catches it: when the interpreter ends.
         sys.stdout.flush()
     except TyperException as error:
+        # The words of the library that reads values have a name of an error in front.
+        error.message = error.message.replace("Value error, ", "")
         error.show() if hasattr(error, "show") else typer.echo(f"Error: {error}", err=True)
         sys.exit(Exit.USAGE if error.exit_code == CLICK_USAGE else error.exit_code)
     except StageportError as error:

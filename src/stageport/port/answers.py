@@ -28,6 +28,8 @@ REGION_HINT: Final = (
     "https://api.us.port.io (or api.us.getport.io) the US. Set the one that your organization lives in."
 )
 
+NO_API_HINT: Final = f"There is no Port API at this address: set the Port base URL to one. {REGION_HINT}"
+
 
 class Complaint(msgspec.Struct):
     """The envelope of an error: ``error`` is Port's code, e.g. ``not_found``."""
@@ -85,6 +87,12 @@ class _Envelope(msgspec.Struct):
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
+def is_no_api(response: Response) -> bool:
+    """Say whether a 404 is from a server that knows no such route: Port's own names a code, in one word."""
+    code = read_complaint(response).error
+    return response.status == 404 and (not code or " " in code)
+
+
 def expect_accepted(response: Response, *, doing: str) -> None:
     """Make sure that a successful answer is Port's, where nothing in it is of interest.
 
@@ -122,6 +130,6 @@ def _refused_hint(response: Response, complaint: Complaint) -> str:
 def _answer_hint(response: Response) -> str:
     if 300 <= response.status < 400:
         return "The address redirects. Set the Port base URL to the API itself, like https://api.port.io."
-    if response.status == 404 and not read_complaint(response).error:
-        return f"There is no Port API at this address. {REGION_HINT}"
+    if is_no_api(response):
+        return NO_API_HINT
     return "Port's code and message say what it did not like."

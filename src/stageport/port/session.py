@@ -11,7 +11,14 @@ from stageport.http.messages import NoAnswerError, Request, Response, Trouble
 from stageport.http.sender import Sender
 from stageport.model.entities import Json
 from stageport.model.errors import SettingsError, TargetError, TargetRefusedError, TargetUnreachableError
-from stageport.port.answers import REGION_HINT, decode_answer, explain_refusal, read_complaint
+from stageport.port.answers import (
+    NO_API_HINT,
+    REGION_HINT,
+    decode_answer,
+    explain_refusal,
+    is_no_api,
+    read_complaint,
+)
 from stageport.port.identity import IntegrationIdentity
 
 LONGEST_MARGIN: Final = 60.0
@@ -152,6 +159,8 @@ class PortSession:
     def _explain_no_token(self, response: Response) -> TargetError:
         if response.status not in (400, 401, 403, 404, 422):
             return self.explain(response, doing="giving out a token")
+        if is_no_api(response):
+            return TargetRefusedError(f"{self.base_url} answered 404 when asked for a token", hint=NO_API_HINT)
         complaint = read_complaint(response)
         said = complaint.error or complaint.message
         return TargetRefusedError(

@@ -11,7 +11,7 @@ from stageport.settings.model import Settings
 from stageport.settings.names import environment_names
 from stageport.settings.origin import Path, dotted
 
-HINT = (
+LOOK_HINT = (
     "Set them in the environment, in .env or in config.yaml; `stageport check` shows where each value was looked for."
 )
 
@@ -86,7 +86,7 @@ def settings_error(problems: Collection[str]) -> SettingsError:
     """Name every problem at once."""
     count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
     lines = "".join(f"\n  - {problem}" for problem in problems)
-    return SettingsError(f"{count} missing or invalid:{lines}", hint=HINT)
+    return SettingsError(f"{count} missing or invalid:{lines}", hint=LOOK_HINT)
 
 
 def _present(part: Part, *, values: Collection[object]) -> set[Path]:

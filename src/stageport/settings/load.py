@@ -1,7 +1,7 @@
 """Loading settings: merge what the sources gave, validate it once, remember where each value came from."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -152,7 +152,7 @@ def _rank(given: list[Given]) -> tuple[dict[Path, Given], dict[Path, tuple[Origi
 
 
 def _validate(winners: Mapping[Path, Given], *, problems: list[str], parts: Collection[Part]) -> Settings:
-    wrong = [*problems, *missing_settings(parts, given=winners)]
+    wrong = [*problems, *missing_settings(parts, given=winners), *_absent_authorities(winners)]
     try:
         settings = Settings.model_validate(_nested(winners))
     except ValidationError as error:
@@ -161,6 +161,16 @@ def _validate(winners: Mapping[Path, Given], *, problems: list[str], parts: Coll
     if wrong:
         raise settings_error(wrong)
     return settings
+
+
+def _absent_authorities(winners: Mapping[Path, Given]) -> Iterator[str]:
+    """Name places that do not exist: a connection would tell of them only once it is one over TLS."""
+    given = winners.get(("ca_certificates",))
+    if given is None:
+        return
+    for place in str(given.value).split(os.pathsep):
+        if place and not FilePath(place).exists():
+            yield f"ca_certificates ({given.origin}) names {place}, and there is no such file or folder"
 
 
 def _nested(winners: Mapping[Path, Given]) -> Json:

@@ -117,10 +117,18 @@ def _open(found: Collected, node: Node, *, value: object, origin: Origin, resolv
     except ValueError:
         section = None
     if not isinstance(section, Mapping):
-        found.problems.append(f"{dotted(node.path)} ({_within(origin, node)}) should be a JSON object")
+        found.problems.append(f"{dotted(node.path)} ({_within(origin, node)}) should be {_form(node, origin)}")
         return
     for key, inner in section.items():
         _descend(found, node, (str(key),), value=inner, origin=origin, resolve=resolve)
+
+
+def _form(node: Node, origin: Origin) -> str:
+    """Say how a section is written where this one was: a file has lines below it, a variable has JSON."""
+    name = next(iter(node.children.values())).path[-1]
+    if origin.source is Source.FILE:
+        return f"a section: its own settings on the lines below, indented, such as `{name}: ...`"
+    return "a JSON object"
 
 
 def _within(origin: Origin, node: Node, rest: Path = ()) -> Origin:

@@ -40,6 +40,17 @@ def test_another_provider_is_refused_by_name(tmp_path):
         load_settings(environ={}, directory=tmp_path)
 
 
+def test_a_value_in_the_place_of_a_section_is_told_how_a_section_looks(tmp_path):
+    (tmp_path / "config.yaml").write_text("port: text\nintegration:\n  config: 5\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ={}, directory=tmp_path)
+    assert caught.value.message.splitlines()[1:] == [
+        f"  - {name} (config file: config.yaml: {name}) should be a section: "
+        f"its own settings on the lines below, indented, such as `{example}: ...`"
+        for name, example in (("port", "client_id"), ("integration.config", "backstage_url"))
+    ]
+
+
 def test_a_file_may_be_named(tmp_path):
     file = tmp_path / "other.yaml"
     file.write_text("pageSize: 7\n")
