@@ -475,9 +475,12 @@ async def test_the_result_is_added_to_the_summary_of_a_job(tmp_path: Path) -> No
     assert "\n| 4 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |\n" in text
 
 
-async def test_a_summary_that_cannot_be_written_is_said() -> None:
+@pytest.mark.parametrize("command", ["plan", "sync"])
+async def test_a_summary_that_cannot_be_written_is_said_before_anything_is_done(command: str) -> None:
     async with serve_world(SOURCES) as world:
         world.install(SERVICES, blueprints=[SERVICE])
-        result = await stageport(world, "plan", "--quiet", "--summary", "/nowhere/summary.md")
+        result = await stageport(world, command, "--quiet", "--summary", "/nowhere/summary.md")
+        assert world.present() == set()
+        assert list(world.requests()) == []
     assert result.code == Exit.FAILED
     assert "The summary /nowhere/summary.md cannot be written" in result.err

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from stageport.cli.options import BackstageUrl, ConfigFile, Fit, Identifier, PortUrl, Quiet, ReleaseDeletes, overrides
-from stageport.cli.summary import Summary, first_start_markdown, write_summary
+from stageport.cli.summary import Summary, demand_summary, first_start_markdown, write_summary
 from stageport.model.exits import Exit
 
 
@@ -43,6 +43,7 @@ def plan(
     from stageport.cli.mapping_file import read_mapping
     from stageport.cli.passes import first_start, load, preview, show_plan
 
+    demand_summary(summary)
     given = overrides(backstage_url=backstage_url, port_url=port_url, identifier=identifier)
     document = read_mapping(mapping, fit=fit)
     loaded = load(given, config=config)

@@ -20,19 +20,35 @@ Summary = Annotated[
 ]
 
 
+def demand_summary(file: Path | None) -> None:
+    """See that the file can be written, before the work that it is to tell of.
+
+    Raises:
+        StageportError: it cannot be written.
+    """
+    _append(file, "")
+
+
 def write_summary(file: Path | None, text: str) -> None:
     """Add Markdown to a file, if one is named; it may hold what other steps of the job wrote.
 
     Raises:
         StageportError: it cannot be written.
     """
+    _append(file, text + "\n")
+
+
+def _append(file: Path | None, text: str) -> None:
     if file is None:
         return
     try:
         with file.open("a", encoding="utf-8") as summary:
-            summary.write(text + "\n")
+            summary.write(text)
     except OSError as error:
-        raise StageportError(f"The summary {file} cannot be written: {error.strerror or error}") from None
+        raise StageportError(
+            f"The summary {file} cannot be written: {error.strerror or error}",
+            hint="Give --summary a file in a folder that exists and may be written to.",
+        ) from None
 
 
 def first_start_markdown(words: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stageport.cli.options import BackstageUrl, ConfigFile, Identifier, PortUrl, Quiet, ReleaseDeletes, overrides
-from stageport.cli.summary import Summary, sync_markdown, write_summary
+from stageport.cli.summary import Summary, demand_summary, sync_markdown, write_summary
 from stageport.model.exits import Exit
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def sync(
     """
     from stageport.cli.passes import choose_kind, load, outcome_document, show_outcome, work
 
+    demand_summary(summary)
     given = overrides(backstage_url=backstage_url, port_url=port_url, identifier=identifier)
     loaded = load(given, config=config)
     chosen = choose_kind(verify=verify, since_ledger=since_ledger, delta=delta)
