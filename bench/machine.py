@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,11 +17,17 @@ def describe() -> Machine:
         cpu=_cpu_model(),
         cpus=len(os.sched_getaffinity(0)),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        system=f"{platform.system()} {kernel_version(platform.release())} {platform.machine()}",
         load=round(os.getloadavg()[0], 2),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         versions={name: found for name in PACKAGES if (found := _version(name))},
     )
+
+
+def kernel_version(release: str) -> str:
+    """Return the version in a kernel's name; what follows it is the name of somebody's build."""
+    found = re.match(r"\d+(\.\d+)*", release)
+    return found[0] if found else release
 
 
 def _version(name: str) -> str:

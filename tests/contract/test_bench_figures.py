@@ -8,6 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 from bench import regression
+from bench.machine import kernel_version
 from bench.picture import draw
 from bench.report import goals_of, limit_lines, page_of, pair_lines, text_of
 from bench.results import Footprint, Machine, Results, Run, Side, merge, read_results, schema, write_results
@@ -205,3 +206,16 @@ def test_starting_over_keeps_the_latency_of_both_sides() -> None:
         for side in (world.backstage, world.port):
             (fault,) = json.loads(ask("GET", side.url + "/_sandbox/faults").read())["faults"]
             assert (fault["kind"], fault["delay_ms"]) == ("latency", 40)
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [
+        ("6.18.44-somebody-v669", "6.18.44"),
+        ("6.8.0-45-generic", "6.8.0"),
+        ("5.15.167.4-vendor", "5.15.167.4"),
+        ("x", "x"),
+    ],
+)
+def test_a_kernel_is_named_without_whose_build_it_is(release: str, version: str) -> None:
+    assert kernel_version(release) == version
