@@ -12,7 +12,10 @@ def demo(
         bool, typer.Option("--keep", help="Leave both stand-ins running afterwards, to look around. Ctrl-C ends it.")
     ] = False,
 ) -> int:
-    """Sync a sample Backstage catalog into a local Port stand-in: first everything, then nothing, then a change."""
+    """Sync a sample Backstage catalog into a local Port stand-in: everything, nothing, a change, and a lost permission.
+
+    Both run on this machine. What arrived is looked up in Port, entity by entity.
+    """
     from stageport.cli.running import run_async, run_until_stopped
     from stageport.cli.showcase import run_demo
 

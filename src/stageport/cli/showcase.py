@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from stageport.cli.passes import kept_words
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.mapping.document import parse_mapping
 from stageport.model.entities import Json
@@ -20,8 +21,9 @@ from stageport.model.errors import StageportError
 from stageport.model.events import ignore
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
-from stageport.plan.render.text import plan_lines
+from stageport.plan.render.text import plan_lines, report_lines
 from stageport.port.blueprints import PortBlueprints
+from stageport.sandbox.backstage.access import Access
 from stageport.sandbox.backstage.catalog import Catalog
 from stageport.sandbox.backstage.server import BackstageOptions, RunningBackstage, serve_backstage
 from stageport.sandbox.port.options import PortOptions
@@ -31,6 +33,7 @@ from stageport.sync.service import Outcome, plan_pass, run_pass
 from stageport.wiring import open_integration, open_port, open_surroundings, pass_options
 
 TOKEN = "demo-token"  # noqa: S105 - both ends of it are in this process
+BLIND_TOKEN = "demo-token-that-may-read-nothing"  # noqa: S105 - as above
 EDITED = "component:default/"
 DELETED = 1
 """How many entities the demo deletes in Backstage."""
@@ -38,16 +41,20 @@ SETS = ("location",)
 
 
 class Showcase:
-    """One demo, from two empty stand-ins to two catalogs that agree."""
+    """One demo, from two empty stand-ins to two catalogs that agree, and go on agreeing when one side seems empty.
 
-    def __init__(self, backstage: RunningBackstage, port: RunningPort, settings: Settings) -> None:
+    ``blind`` are the same settings with a token that may not read entities.
+    """
+
+    def __init__(self, backstage: RunningBackstage, port: RunningPort, settings: Settings, blind: Settings) -> None:
         self._backstage = backstage
         self._port = port
         self._settings = settings
+        self._blind = blind
         self._console = Console(highlight=False, soft_wrap=True)
 
     async def run(self) -> None:
-        """Show a first sync, one with nothing to do, and one after changes.
+        """Show a first sync, one with nothing to do, one after changes, and one that sees nothing of Backstage.
 
         Raises:
             StageportError: the catalogs do not agree at the end.
@@ -74,6 +81,24 @@ class Showcase:
             self._say("   named them; Backstage never had them, and nothing relates to them any more.")
         self._sum(await self._sync())
         self._compare()
+        self._step("4. The token loses its permission: Backstage answers as if it were empty")
+        await self._lose_sight()
+
+    async def _lose_sight(self) -> None:
+        """Sync with a token to which the catalog looks empty.
+
+        Raises:
+            StageportError: that deleted something.
+        """
+        before = self._identifiers()
+        outcome = await self._sync(self._blind, expected=Exit.HELD)
+        for line in report_lines(outcome.plan):
+            self._console.print(f"   {line}")
+        applied = outcome.applied
+        self._say(f"   {applied.written} entities written, {applied.deleted} deleted, {kept_words(outcome.plan)}.")
+        self._say(f"   `stageport sync` would end with exit code {outcome.exit.value} ({outcome.exit.name.lower()}).")
+        if self._identifiers() != before:
+            raise StageportError("Entities were deleted that Backstage still has.")
 
     async def _register(self, catalog: Catalog) -> list[str]:
         """Register the integration, with a resource more for each kind that the default mapping leaves out.
@@ -90,10 +115,11 @@ class Showcase:
                 await PortBlueprints(session).create_blueprint(blueprint)
         return sorted([*own, *(name.capitalize() for name in SETS)])
 
-    async def _sync(self) -> Outcome:
-        async with open_surroundings(self._settings, ignore) as around:
-            outcome = await run_pass(around, pass_options(self._settings))
-        if outcome.exit is not Exit.OK:
+    async def _sync(self, settings: Settings | None = None, *, expected: Exit = Exit.OK) -> Outcome:
+        chosen = settings or self._settings
+        async with open_surroundings(chosen, ignore) as around:
+            outcome = await run_pass(around, pass_options(chosen))
+        if outcome.exit is not expected:
             raise StageportError(f"The sync ended with exit code {outcome.exit.value} ({outcome.exit.name}).")
         return outcome
 
@@ -195,7 +221,8 @@ async def run_demo(*, keep: bool) -> None:
     """
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stageport-demo-"))
-        backstage = await stack.enter_async_context(serve_backstage(BackstageOptions(token=TOKEN)))
+        served = BackstageOptions(token=TOKEN, tokens={BLIND_TOKEN: Access.BLIND})
+        backstage = await stack.enter_async_context(serve_backstage(served))
         options = PortOptions()
         port = await stack.enter_async_context(serve_port(options))
         given = {
@@ -208,8 +235,11 @@ async def run_demo(*, keep: bool) -> None:
             "ledger": str(Path(folder, "ledger.sqlite3")),
         }
         # Nothing of the surroundings counts here: no environment, and a folder without files.
-        settings = load_settings(given, environ={}, directory=Path(folder)).settings
-        await Showcase(backstage, port, settings).run()
+        blinded = {**given, "integration.config.backstage_token": BLIND_TOKEN}
+        settings, blind = (
+            load_settings(each, environ={}, directory=Path(folder)).settings for each in (given, blinded)
+        )
+        await Showcase(backstage, port, settings, blind).run()
         console = Console(highlight=False, soft_wrap=True)
         if keep:
             await _stay(console, backstage, port)
