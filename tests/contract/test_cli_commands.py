@@ -170,6 +170,19 @@ async def test_a_backstage_that_nobody_answers_for_is_said_once_a_round(command:
         assert all(json.loads(line)["side"] == "Backstage" for line in waits)
 
 
+@pytest.mark.parametrize("command", ["sync", "run"])
+async def test_a_json_log_is_json_to_its_end(command: str) -> None:
+    async with serve_world(SOURCES) as world:
+        given = {"STAGEPORT_LOG_FORMAT": "json", "PORT_CLIENT_SECRET": "a-secret-that-nobody-knows"}
+        result = await stageport(world, command, **given, STAGEPORT_HTTP_PORT="0")
+    assert result.code == Exit.TARGET
+    assert result.out == ""
+    *_, last = [json.loads(line) for line in result.err.splitlines()]
+    assert (last["level"], last["exit"]) == ("critical", Exit.TARGET)
+    assert "gives no token" in last["event"]
+    assert "Credentials" in last["hint"]
+
+
 async def test_options_beat_the_environment() -> None:
     async with serve_world([component("pay"), group("team-a")]) as world:
         words = ("--backstage-url", world.backstage.url, "--port-url", world.port.url, "--identifier", "another-one")

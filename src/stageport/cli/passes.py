@@ -17,13 +17,14 @@ from stageport.cli.console import print_json, result_console
 from stageport.cli.kinds import check_kinds
 from stageport.cli.running import run_async
 from stageport.model.entities import Json
-from stageport.model.errors import UsageError
+from stageport.model.errors import StageportError, UsageError
 from stageport.model.events import Event, Listener, Noticed, ignore
 from stageport.model.exits import Exit
 from stageport.plan.plan import Plan
 from stageport.plan.render.document import plan_document
 from stageport.plan.render.words import HOLD_WORDS
 from stageport.settings import Loaded, Part, Settings, load_settings, secrets_of
+from stageport.settings.model import LogFormat
 from stageport.sync.ground import Found
 from stageport.sync.passes import PassKind
 from stageport.sync.service import Outcome, plan_pass, run_pass
@@ -90,6 +91,7 @@ def work(
     """Run one pass, over ``kinds`` (lower case) alone where some are given.
 
     Raises:
+        StageportError: it could not be run to its end.
         UsageError: no resource of the mapping reads one of the kinds.
     """
 
@@ -102,7 +104,28 @@ def work(
                 await check_kinds(around, options)
                 return await run_pass(around, options)
 
-    return run_async(one_pass())
+    if quiet:
+        return run_async(one_pass())
+    with failures_in_json(loaded.settings):
+        return run_async(one_pass())
+
+
+@contextmanager
+def failures_in_json(settings: Settings) -> Iterator[None]:
+    """Have what ends the command stand in the log, where that is to be JSON whoever reads it; elsewhere it is raised.
+
+    Raises:
+        Exit: with the code of the failure, of which nothing more is to be said.
+    """
+    try:
+        yield
+    except StageportError as error:
+        if settings.log_format is not LogFormat.JSON:
+            raise
+        from stageport.telemetry.logs import log_failure
+
+        log_failure(error)
+        raise typer.Exit(error.exit) from None
 
 
 def _warn_of(settings: Settings) -> Listener:

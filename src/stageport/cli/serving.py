@@ -19,7 +19,7 @@ from stageport.cli.live import (
     unhinted_seconds,
     work_of,
 )
-from stageport.cli.passes import load, show_outcome, start_logs, work
+from stageport.cli.passes import failures_in_json, load, show_outcome, start_logs, work
 from stageport.cli.running import run_until_stopped
 from stageport.cli.watch import ServiceWatch
 from stageport.model.errors import SettingsError
@@ -59,7 +59,8 @@ def serve_by_settings(given: Mapping[str, object], *, config: Path | None) -> in
         from stageport.port.changelog import demand_kafka_library
 
         demand_kafka_library()
-    run_until_stopped(_serve_and_reload(loaded, given, config=config))
+    with failures_in_json(loaded.settings):
+        run_until_stopped(_serve_and_reload(loaded, given, config=config))
     return Exit.OK
 
 

@@ -11,6 +11,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from stageport.model.errors import StageportError
 from stageport.model.events import ChangeRefused, Event, Listener, Noticed, PassEnded, PassStarted, Waiting
 from stageport.telemetry.colours import wants_colours
 from stageport.telemetry.log_records import is_worth_a_line
@@ -62,6 +63,11 @@ def configure_logs(*, level: str, style: str, secrets: Iterable[str] = (), strea
 def log_words(words: str) -> None:
     """Log a line that is no event, such as how far a pass is."""
     structlog.get_logger().info(words)
+
+
+def log_failure(error: StageportError) -> None:
+    """Log what ended the process."""
+    structlog.get_logger().critical(error.message, hint=error.hint, exit=int(error.exit))
 
 
 def log_listener() -> Listener:
