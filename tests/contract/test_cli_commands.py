@@ -460,6 +460,21 @@ async def test_output_to_a_full_disk_is_said(words: tuple[str, ...], tmp_path: P
     ]
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+async def test_without_an_output_the_work_is_done_all_the_same(closed: str, tmp_path: Path) -> None:
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        process = await asyncio.create_subprocess_shell(
+            f"exec {shlex.quote(sys.executable)} -m stageport sync {closed}",
+            env=environment_of(world, str(tmp_path)),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert (await finish(process)).code == Exit.OK
+        assert len(world.present()) == 4
+
+
 async def test_version_and_help() -> None:
     async with serve_world([]) as world:
         shown = await stageport(world, "--version")

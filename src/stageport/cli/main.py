@@ -62,6 +62,7 @@ def options(
 
 def main() -> None:
     """Run the command line and leave with an exit code of ``Exit``; a person never sees a traceback."""
+    _open_what_is_closed()
     try:
         code = app(standalone_mode=False)
         # What is not out by now would fail where nobody catches it: when the interpreter ends.
@@ -85,6 +86,13 @@ def main() -> None:
         _abandon_output()
         sys.exit(Exit.FAILED)
     sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _open_what_is_closed() -> None:
+    """Give a process that was started without an output (``>&-``) one that leads nowhere; Python gives it None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as it lives
 
 
 def _abandon_output() -> None:
