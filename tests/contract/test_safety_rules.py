@@ -242,6 +242,7 @@ async def test_rule_2_a_token_without_permission_sees_nothing_and_deletes_nothin
         outcome = await world.sync(integration=integration)
         assert outcome.exit is Exit.HELD
         assert set(holds(outcome).values()) == {Hold.EMPTY_SOURCE}
+        assert outcome.plan.unchanged == 0, "what is held back is counted once"
         assert world.snapshot() == before
         notes = " ".join(outcome.plan.notes)
         assert "permission" in notes

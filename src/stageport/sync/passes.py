@@ -377,12 +377,14 @@ def _plan(
     touched: int,
     relations: dict[TargetKey, tuple[TargetKey, ...]],
 ) -> Plan:
+    # Of what is held back, the ledger remembers who wanted it, until it may go.
+    kept_wanted = len(ledger.wanters_of([change.key for change in verdict.kept]))
     return Plan(
         upserts=tuple(upserts),
         deletes=verdict.deletes,
         kept=verdict.kept,
         blocked=tuple(findings.blocked),
-        unchanged=max(0, ledger.count_wanted() - touched),
+        unchanged=max(0, ledger.count_wanted() - touched - kept_wanted),
         owned=ledger.count_owned(number=number),
         counts=findings.all_counts,
         failures=tuple(findings.failures),
