@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -307,3 +308,20 @@ async def test_a_signal_in_the_middle_ends_the_pass_and_port_is_told(number: sig
         assert (await world.sync()).exit is Exit.OK
         assert len(world.present()) == 500
         assert world.resync_state() == "completed"
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {one.name: one.read_text() if one.is_file() else "a folder" for one in folder.iterdir()}
+
+
+@pytest.mark.parametrize("command", ["sync", "plan", "runs"])
+@pytest.mark.parametrize("name", ["room", "mapping.yaml"])
+async def test_what_is_no_ledger_is_left_as_it_is(tmp_path: Path, command: str, name: str) -> None:
+    (tmp_path / "room").mkdir()
+    (tmp_path / "mapping.yaml").write_text("resources: []")
+    async with serve_world(SOURCES) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await stageport(world, command, STAGEPORT_LEDGER=str(tmp_path / name))
+        assert (result.code, result.out, world.present()) == (Exit.SETTINGS, "", set())
+        said(result, str(tmp_path / name), "Choose another path for the ledger")
+    assert contents(tmp_path) == {"mapping.yaml": "resources: []", "room": "a folder"}

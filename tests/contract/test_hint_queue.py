@@ -1,5 +1,6 @@
 """What every queue of hints does, on a file and in memory; ``sync.hint_seams.HintQueue`` is the contract."""
 
+import os
 import sqlite3
 import stat
 import threading
@@ -192,6 +193,24 @@ def test_a_damaged_queue_is_set_aside_and_said(tmp_path: Path) -> None:
     again = HintTable.open(place)
     assert (again.lost, names(take(again))) == ("", [ref("a")])
     again.close()
+
+
+def test_what_was_set_aside_before_is_kept(tmp_path: Path) -> None:
+    for content in (b"first", b"second"):
+        (tmp_path / "queue").write_bytes(content)
+        HintTable.open(tmp_path / "queue").close()
+    kept = {one.name: one.read_bytes() for one in tmp_path.iterdir() if "damaged" in one.name}
+    assert kept == {"queue.damaged": b"first", "queue.damaged-2": b"second"}
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "queue")
+    table = HintTable.open(tmp_path / "queue")
+    assert "in memory only: it is a " in table.lost
+    table.put([ref("a")], now=NOW)
+    table.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["queue"]
 
 
 def test_where_nothing_can_be_written_it_is_kept_in_memory_and_said(tmp_path: Path) -> None:

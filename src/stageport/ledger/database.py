@@ -21,7 +21,8 @@ from stageport.model.errors import LedgerError
 MEMORY = ":memory:"
 BUSY_SECONDS = 5.0
 """Long enough for a person's look into the file with another program, short enough for a pass."""
-COPY_MARK = ".copy-"
+COPY_MARK = ".unfinished-copy-"
+"""What a copy is called until it has no name any more: nothing that a person would call theirs."""
 COPIED_IN_MEMORY = 32 << 20
 """A copy of more bytes than these goes to a file, so that memory stays flat."""
 

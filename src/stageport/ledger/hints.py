@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
+from stageport.ledger.aside import set_aside
 from stageport.ledger.database import Database
-from stageport.ledger.faults import DamagedLedgerError, ForeignDatabaseError, UnusableLedgerError
+from stageport.ledger.faults import DamagedLedgerError, ForeignDatabaseError, UnusableLedgerError, UnwritableLedgerError
+from stageport.ledger.misfits import irregular
 from stageport.ledger.place import make_file, make_private
 from stageport.ledger.schema import migrate
 from stageport.model.errors import LedgerError
@@ -68,6 +70,8 @@ class HintTable:
     def open(cls, place: Path) -> "HintTable":
         """Open the queue at a place; one that cannot be used is replaced by one in memory until it can."""
         try:
+            if kind := irregular(place):
+                raise UnwritableLedgerError(f"it is {kind}")
             make_file(place)
             table = cls._open(place)
             make_private(place)
@@ -89,10 +93,7 @@ class HintTable:
         except ForeignDatabaseError:
             raise
         except UnusableLedgerError as error:
-            for side in ("", "-wal", "-shm"):
-                part = place.with_name(place.name + side)
-                if part.exists():
-                    part.replace(place.with_name(f"{place.name}.damaged{side}"))
+            set_aside(place, mark="damaged")
             make_file(place)
             return cls(_sound(place), lost=f"The queue of live events was set aside: {error.message}")
 

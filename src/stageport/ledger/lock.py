@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stageport.model.errors import LedgerBusyError
 
+_BEGINNING = b'{"pid": '
 _HINT = "Wait until it has ended, or stop it: two at once would undo each other's work."
 
 
@@ -31,8 +32,7 @@ class LedgerLock:
             LedgerBusyError: somebody else holds it.
             OSError: there can be no lock at this place.
         """
-        path = ledger.with_name(f"{ledger.name}.lock")
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = os.open(lock_beside(ledger), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -49,7 +49,7 @@ class LedgerLock:
     def is_held(ledger: Path) -> bool:
         """Tell whether some process holds the lock of a ledger."""
         try:
-            handle = os.open(ledger.with_name(f"{ledger.name}.lock"), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            handle = os.open(lock_beside(ledger), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             return False
         try:
@@ -65,6 +65,29 @@ class LedgerLock:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+def lock_beside(ledger: Path) -> Path:
+    """Return where the lock of a ledger lies."""
+    return ledger.with_name(f"{ledger.name}.lock")
+
+
+def was_locked(ledger: Path) -> bool:
+    """Tell whether a lock of ours lies beside a file, with or without a holder: it was a ledger once."""
+    return _read_beginning(ledger) == _BEGINNING
+
+
+def is_foreign_lock(ledger: Path) -> bool:
+    """Tell whether what lies at the place of the lock was not written by us; what a full disk cut short was."""
+    return not _BEGINNING.startswith(_read_beginning(ledger))
+
+
+def _read_beginning(ledger: Path) -> bytes:
+    try:
+        with lock_beside(ledger).open("rb") as file:
+            return file.read(len(_BEGINNING))
+    except OSError:
+        return b""
 
 
 def _write_holder(handle: int, now: datetime) -> None:

@@ -6,7 +6,6 @@ ledger in memory; a ledger left over there would have missed what that pass writ
 """
 
 import glob
-import itertools
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,11 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stageport.ledger.aside import parts_of, set_aside
 from stageport.ledger.database import COPY_MARK, Database
 from stageport.ledger.faults import DamagedLedgerError, ForeignDatabaseError, UnusableLedgerError, UnwritableLedgerError
 from stageport.ledger.hints import HintTable
 from stageport.ledger.lock import LedgerLock
-from stageport.ledger.place import find_place, is_foreign, make_file, make_parent, make_private
+from stageport.ledger.misfits import ELSEWHERE, misfit_at
+from stageport.ledger.place import find_place, make_file, make_parent, make_private
 from stageport.ledger.schema import migrate
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.model.errors import LedgerError, SettingsError
@@ -30,9 +31,7 @@ CHECKED_BYTES = 128 << 20
 HINTS_MARK = "-hints"
 """What the file beside the ledger is called that keeps live events."""
 
-_ELSEWHERE = "Choose another path for the ledger, one where no file is yet."
-_SIDE_FILES = ("", "-wal", "-shm")
-"""The database goes first: SQLite discards a log without a database, but would believe one beside a new database."""
+_OLD_ONE = "; delete it when it can be, for it will have missed this run"
 
 
 def _now() -> datetime:
@@ -62,19 +61,20 @@ def open_ledger(
 
     Raises:
         LedgerBusyError: another process has it open.
-        SettingsError: ``path`` is another program's file.
+        SettingsError: what is at its place is no file, or another program's.
     """
     try:
         place = path or find_place(identity, environ=environ)
     except OSError as error:
         return _in_memory(f"The ledger cannot be kept ({error})")
-    if is_foreign(place):
-        raise _misplaced(place, "it is another program's file")
+    if reason := misfit_at(place):
+        raise _misplaced(place, reason)
     try:
         make_parent(place)
         lock = LedgerLock.take(place, now=now())
     except OSError as error:
-        return _without_disk(place, error=error, now=now())
+        # Without the lock it may be in use: nothing of it is renamed.
+        return _in_memory(f"{_unwritable(place, error)}{_OLD_ONE if _holds_something(place) else ''}")
     try:
         return _open_locked(place, lock, owner=(identity, engine), now=now)
     except ForeignDatabaseError as error:
@@ -86,7 +86,7 @@ def open_ledger(
 
 
 def _misplaced(place: Path, reason: str) -> SettingsError:
-    return SettingsError(f"{place} is no place for the ledger: {reason}.", hint=_ELSEWHERE)
+    return SettingsError(f"{place} is no place for the ledger: {reason}.", hint=ELSEWHERE)
 
 
 def _open_locked(place: Path, lock: LedgerLock, *, owner: tuple[str, str], now: Callable[[], datetime]) -> OpenedLedger:
@@ -113,7 +113,7 @@ def _open_locked(place: Path, lock: LedgerLock, *, owner: tuple[str, str], now: 
 
 def _clear_copies(place: Path) -> None:
     """Remove what a process left that was killed while it copied; the lock says that nobody is copying now."""
-    for left in place.parent.glob(f"{glob.escape(place.name)}{COPY_MARK}*"):
+    for left in place.parent.glob(f"{glob.escape(place.name)}{COPY_MARK}????????"):
         with suppress(OSError):
             left.unlink()
 
@@ -141,7 +141,7 @@ def _open_file(place: Path, owner: tuple[str, str]) -> Database:
     try:
         migrate(database)
         _check(database, place, owner)
-        for part in _parts(place):
+        for part in parts_of(place):
             make_private(part)
     except (LedgerError, OSError) as error:
         database.close()
@@ -170,32 +170,34 @@ def _set_aside(place: Path, *, reason: str, now: datetime) -> Noticed:
     Raises:
         OSError: they cannot be renamed.
     """
-    aside = _free_name(place, now)
-    for part in _parts(place):
-        part.rename(aside.with_name(part.name.replace(place.name, aside.name, 1)))
+    aside = set_aside(place, mark=f"set-aside-{now:%Y%m%dT%H%M%SZ}")
     words = f"The ledger {place} was set aside as {aside.name}: {reason.rstrip('.')}."
     return Noticed("warning", f"{words} This run begins a new one, and reads and compares everything.")
 
 
-def _parts(place: Path) -> list[Path]:
-    return [part for side in _SIDE_FILES if (part := place.with_name(place.name + side)).exists()]
-
-
-def _free_name(place: Path, now: datetime) -> Path:
-    stamp = f"{place.name}.set-aside-{now:%Y%m%dT%H%M%SZ}"
-    names = (stamp if count == 1 else f"{stamp}-{count}" for count in itertools.count(1))
-    return next(path for path in map(place.with_name, names) if not path.exists())
-
-
 def _without_disk(place: Path, *, error: Exception, now: datetime) -> OpenedLedger:
-    reason = error.message if isinstance(error, LedgerError) else str(error)
-    words = f"The ledger {place} cannot be written ({reason.rstrip('.')})"
+    words = _unwritable(place, error)
     try:
-        if place.exists() and place.stat().st_size:
-            _set_aside(place, reason=reason, now=now)
+        if _holds_something(place):
+            _set_aside(place, reason=_reason(error), now=now)
     except OSError:
-        words += "; delete it when it can be, for it will have missed this run"
+        words += _OLD_ONE
     return _in_memory(words)
+
+
+def _holds_something(place: Path) -> bool:
+    try:
+        return place.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _unwritable(place: Path, error: Exception) -> str:
+    return f"The ledger {place} cannot be written ({_reason(error).rstrip('.')})"
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, LedgerError) else str(error)
 
 
 def _in_memory(words: str) -> OpenedLedger:

@@ -14,8 +14,6 @@ from pathlib import Path
 
 OCEAN_FOLDER = Path("/tmp/ocean")  # noqa: S108 -- only a folder in it that belongs to us is ever used
 FOLDER = "stageport"
-_MAGIC = b"SQLite format 3\0"
-_SUFFIXES = frozenset({".sqlite3", ".sqlite", ".db"})
 
 
 def find_place(identity: str, *, environ: Mapping[str, str], last_resort: Path = OCEAN_FOLDER) -> Path:
@@ -27,6 +25,8 @@ def find_place(identity: str, *, environ: Mapping[str, str], last_resort: Path =
     refused: OSError | None = None
     for state in _state_folders(environ, last_resort):
         try:
+            if state == last_resort:
+                _make_trusted(state)
             _make_own(state / FOLDER)
         except OSError as error:
             refused = error
@@ -40,19 +40,6 @@ def file_name(identity: str) -> str:
     readable = re.sub(r"[^a-z0-9.-]+", "-", identity.lower()).strip("-.")[:80]
     mark = blake2b(identity.encode(), digest_size=4).hexdigest()
     return f"{readable or 'integration'}-{mark}.sqlite3"
-
-
-def is_foreign(path: Path) -> bool:
-    """Tell whether a file is surely no ledger: neither by its name nor by its first bytes. Such files are never moved.
-
-    A damaged ledger may begin with anything; what a person's slip points at (a mapping, a log) has another name.
-    """
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(len(_MAGIC))
-    except OSError:
-        return False
-    return beginning not in {b"", _MAGIC} and path.suffix not in _SUFFIXES
 
 
 def make_parent(path: Path) -> None:
@@ -96,6 +83,14 @@ def _state_folders(environ: Mapping[str, str], last_resort: Path) -> Iterator[Pa
     if home.startswith("/") and home.strip("/"):
         yield Path(home, ".local", "state")
     yield last_resort
+
+
+def _make_trusted(folder: Path) -> None:
+    """Make a folder in one that all may write to: whoever owns it can take what is in it away, or lead us elsewhere."""
+    folder.mkdir(exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {0, os.geteuid()}:
+        raise PermissionError(f"{folder} belongs to somebody else")
 
 
 def _make_own(folder: Path) -> None:

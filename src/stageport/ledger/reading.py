@@ -9,7 +9,8 @@ import msgspec
 
 from stageport.ledger.database import Database
 from stageport.ledger.lock import LedgerLock
-from stageport.ledger.place import find_place, is_foreign
+from stageport.ledger.misfits import ELSEWHERE, misfit_at
+from stageport.ledger.place import find_place
 from stageport.ledger.runs import CUT_SHORT, RunTable
 from stageport.ledger.schema import APPLICATION
 from stageport.model.errors import LedgerError, SettingsError
@@ -27,12 +28,12 @@ def read_runs(
     """
     try:
         place = path or find_place(identity, environ=environ)
+        if reason := misfit_at(place):
+            raise SettingsError(f"{place} is no ledger: {reason}.", hint=ELSEWHERE)
         if not place.exists():
             return place, None
     except OSError as error:
         raise LedgerError(f"The ledger cannot be found: {error}.") from error
-    if is_foreign(place):
-        raise SettingsError(f"{place} is no ledger: it is another program's file.")
     with closing(Database(place)) as database:
         runs = _runs_in(database, place)
     if any(run.state == RUNNING for run in runs) and not LedgerLock.is_held(place):

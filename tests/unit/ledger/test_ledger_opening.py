@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from stageport.ledger.database import Database
+from stageport.ledger.aside import set_aside
+from stageport.ledger.database import COPY_MARK, Database
 from stageport.ledger.faults import UnusableLedgerError
 from stageport.ledger.lock import LedgerLock
 from stageport.ledger.opening import OpenedLedger, open_ledger
 from stageport.ledger.place import file_name
+from stageport.ledger.reading import read_runs
 from stageport.ledger.schema import APPLICATION, MIGRATIONS, migrate
 from stageport.ledger.sqlite import SqliteLedger
 from stageport.model.errors import LedgerBusyError, LedgerError, SettingsError
@@ -129,15 +131,25 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path, path: Path) 
     victim = tmp_path / "victim"
     victim.write_text("precious")
     path.with_name(f"{path.name}.lock").symlink_to(victim)
-    memory = opened(path)
-    assert memory.place is None
+    with pytest.raises(SettingsError, match="another program's file"):
+        opened(path)
     assert victim.read_text() == "precious"
-    memory.ledger.close()
+    assert not path.exists()
+
+
+def test_another_programs_lock_is_not_written_over(path: Path) -> None:
+    lock = path.with_name(f"{path.name}.lock")
+    lock.write_text('{"version": 3}')
+    with pytest.raises(SettingsError, match=f"{lock.name}, which would go with it, is another program's file"):
+        opened(path)
+    assert lock.read_text() == '{"version": 3}'
+    assert not path.exists()
 
 
 def test_a_lock_is_let_go_when_opening_fails(path: Path) -> None:
     foreign(path)
-    with pytest.raises(SettingsError):
+    LedgerLock.take(path, now=NOON).release()  # so that its tables are looked for
+    with pytest.raises(SettingsError, match="database of another program"):
         opened(path)
     lock = LedgerLock.take(path, now=NOON)
     assert json.loads(path.with_name(f"{path.name}.lock").read_text())["pid"] == os.getpid()
@@ -178,10 +190,10 @@ def test_a_ledger_of_a_later_schema_is_replaced(filled: Path) -> None:
     assert_replaced(filled, because="a later version wrote it")
 
 
-def test_a_file_that_is_no_database_is_replaced_and_kept_as_it_was(path: Path) -> None:
-    path.write_bytes(b"not a database, " * 1000)
-    assert_replaced(path, because="not a database")
-    assert (path.parent / asides(path)[0]).read_bytes() == b"not a database, " * 1000
+def test_a_ledger_that_is_no_database_any_more_is_replaced_and_kept_as_it_was(filled: Path) -> None:
+    filled.write_bytes(b"not a database, " * 1000)
+    assert_replaced(filled, because="not a database")
+    assert (filled.parent / asides(filled)[0]).read_bytes() == b"not a database, " * 1000
 
 
 def cut(path: Path) -> None:
@@ -229,6 +241,27 @@ def test_several_are_set_aside_in_one_second(filled: Path) -> None:
     assert len(asides(filled)) == 3
 
 
+def test_nothing_is_renamed_to_where_a_link_leads(filled: Path) -> None:
+    taken = filled.with_name(f"{filled.name}.set-aside-20260102T120000Z")
+    taken.symlink_to(filled.with_name("nowhere"))
+    opened(filled, engine="2").ledger.close()
+    assert taken.is_symlink()
+    assert asides(filled) == [taken.name, f"{taken.name}-2"]
+
+
+def test_a_ledger_that_a_link_leads_to_stays_where_it_is(filled: Path) -> None:
+    link = filled.with_name("link.sqlite3")
+    link.symlink_to(filled)
+    same = opened(link)
+    assert (same.messages, same.ledger.is_empty) == ((), False)
+    same.ledger.close()
+    opened(link, engine="2").ledger.close()
+    assert (link.is_symlink(), filled.exists()) == (False, True)
+    kept = opened(filled)
+    assert not kept.ledger.is_empty
+    kept.ledger.close()
+
+
 def test_damage_met_on_the_way_is_one_clear_error_and_set_aside_at_the_end(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,10 +287,13 @@ def foreign(path: Path) -> None:
     path.chmod(0o644)
 
 
-def test_another_programs_database_is_left_alone(path: Path) -> None:
+@pytest.mark.parametrize("locked", [False, True])
+def test_another_programs_database_is_left_alone(path: Path, *, locked: bool) -> None:
     foreign(path)
+    if locked:
+        LedgerLock.take(path, now=NOON).release()
     before = path.read_bytes()
-    with pytest.raises(SettingsError, match="database of another program") as caught:
+    with pytest.raises(SettingsError, match="another program") as caught:
         opened(path)
     assert caught.value.hint
     assert path.read_bytes() == before
@@ -265,13 +301,101 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
     assert asides(path) == []
 
 
-def test_any_other_file_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "mapping.yaml"
+def test_another_programs_database_is_left_alone_damaged(path: Path) -> None:
+    foreign(path)
+    cut(path)
+    before = path.read_bytes()
+    with pytest.raises(SettingsError, match="another program's file"):
+        opened(path)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["mapping.yaml", "log.txt", "aliases.db", "ledger.sqlite3"])
+def test_any_other_file_is_left_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     path.write_text("resources: []")
     with pytest.raises(SettingsError, match="another program's file"):
         opened(path)
-    assert [one.name for one in tmp_path.iterdir()] == ["mapping.yaml"]
+    assert [one.name for one in tmp_path.iterdir()] == [name]
     assert path.read_text() == "resources: []"
+
+
+# What is no file
+
+
+def listening_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+
+
+def link_to_a_folder(path: Path) -> None:
+    path.symlink_to(path.parent)
+
+
+def link_to_nowhere(path: Path) -> None:
+    path.symlink_to(path.parent / "nowhere")
+
+
+def link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+ODDITIES: dict[str, Callable[[Path], None]] = {
+    "a folder": Path.mkdir,
+    "a named pipe": os.mkfifo,
+    "a socket": listening_socket,
+    "a device": link_to_a_device,
+    "a folder behind a link": link_to_a_folder,
+    "a symbolic link that cannot be followed": link_to_nowhere,
+}
+
+
+@pytest.mark.parametrize("kind", ODDITIES)
+@pytest.mark.parametrize("side", ["", "-wal", "-shm", ".lock"])
+def test_what_is_no_file_is_no_place_for_a_ledger(
+    tmp_path: Path, path: Path, kind: str, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # addresses of sockets are short
+    oddity = path.with_name(path.name + side)
+    ODDITIES[kind](oddity.relative_to(tmp_path) if kind == "a socket" else oddity)
+    with pytest.raises(SettingsError, match=kind.removesuffix(" behind a link")) as caught:
+        opened(path)
+    assert str(path) in caught.value.message
+    assert oddity.name in caught.value.message
+    assert "Choose another path" in caught.value.hint
+    assert [one.name for one in tmp_path.iterdir()] == [oddity.name], "nothing was made or renamed"
+    with pytest.raises(SettingsError, match="is no ledger"):
+        read_runs(path=path, identity=IDENTITY)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, listening_socket, link_to_a_folder, link_to_a_device])
+def test_setting_aside_renames_files_only(
+    tmp_path: Path, path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path.touch()
+    make(Path(f"{path.name}-wal"))
+    with pytest.raises(OSError, match=f"{path.name}-wal"):
+        set_aside(path, mark="set-aside")
+    assert sorted(one.name for one in tmp_path.iterdir()) == [path.name, f"{path.name}-wal"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_what_cannot_be_read_may_be_anybodys_and_is_not_renamed(filled: Path) -> None:
+    filled.chmod(0)
+    memory = opened(filled)
+    assert (memory.place, asides(filled)) == (None, [])
+    assert "delete it when it can be" in memory.messages[0].message
+    memory.ledger.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_without_its_lock_a_ledger_may_be_in_use_and_is_not_renamed(filled: Path) -> None:
+    filled.with_name(f"{filled.name}.lock").chmod(0o400)
+    memory = opened(filled)
+    assert (memory.place, asides(filled)) == (None, [])
+    memory.ledger.close()
 
 
 @pytest.mark.parametrize("name", ["ledger", "ledger.sqlite3"])
@@ -344,13 +468,6 @@ def test_no_folder_at_all(tmp_path: Path) -> None:
     assert [one.level for one in memory.messages] == ["warning"]
     assert "the next run will read everything again" in memory.messages[0].message
     fill(memory.ledger)
-    memory.ledger.close()
-
-
-def test_a_folder_in_place_of_the_file(path: Path) -> None:
-    path.mkdir()
-    memory = opened(path)
-    assert memory.place is None
     memory.ledger.close()
 
 
@@ -486,8 +603,15 @@ def test_a_large_scratch_lies_beside_the_ledger_without_a_name(filled: Path, mon
 
 
 def test_copies_that_a_killed_process_left_are_cleared_away(filled: Path) -> None:
-    left, other = (filled.with_name(name) for name in (f"{filled.name}.copy-x1y2", "other.sqlite3.copy-x1y2"))
-    left.touch()
-    other.touch()
+    left, *others = (
+        filled.with_name(name)
+        for name in (
+            f"{filled.name}{COPY_MARK}x1y2z3_0",
+            f"other.sqlite3{COPY_MARK}x1y2z3_0",
+            f"{filled.name}.copy-20260102",
+        )
+    )
+    for one in (left, *others):
+        one.touch()
     opened(filled).ledger.close()
-    assert (left.exists(), other.exists()) == (False, True)
+    assert (left.exists(), [one.exists() for one in others]) == (False, [True, True])

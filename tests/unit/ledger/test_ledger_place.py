@@ -58,6 +58,23 @@ def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
         find_place(IDENTITY, environ={}, last_resort=tmp_path)
 
 
+def test_the_last_resort_itself_may_be_no_link(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "ocean").symlink_to(tmp_path / "theirs")
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        find_place(IDENTITY, environ={}, last_resort=tmp_path / "ocean")
+    assert list((tmp_path / "theirs").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_last_resort_of_somebody_else_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "ocean").mkdir()
+    os.chown(tmp_path / "ocean", 65534, 65534)
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        find_place(IDENTITY, environ={}, last_resort=tmp_path / "ocean")
+    assert list((tmp_path / "ocean").iterdir()) == []
+
+
 def test_an_own_folder_is_closed_to_others(tmp_path: Path) -> None:
     (tmp_path / "stageport").mkdir(mode=0o755)
     assert mode(find_place(IDENTITY, environ={}, last_resort=tmp_path).parent) == 0o700
