@@ -1,12 +1,15 @@
 """From a hint to Port: what the running service does with live events, between both stand-ins over real sockets."""
 
 import asyncio
+import re
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import pytest
 from tests.contract.harness import SERVICE, component, group, mapping, ref, resource, serve_world
 from tests.contract.live_rig import OVERFLOW, changed, live, until
+from tests.shell_blocks import ROOT
 
 from stageport.model.events import Noticed, PassEnded
 from stageport.sandbox.faults import Fault, FaultKind
@@ -17,6 +20,7 @@ from stageport.sync.passes import PassKind
 
 PAY = ("component", "component:default/pay")
 CART = ("component", "component:default/cart")
+STATUS_PAGE = (ROOT / "docs" / "reference" / "status.md").read_text(encoding="utf-8")
 BY_REFS = "POST /api/catalog/entities/by-refs"
 
 
@@ -214,7 +218,13 @@ async def test_metrics_and_status_tell_of_hints() -> None:
         assert "stageport_oldest_hint_seconds 0.0" in rendered
         assert 'stageport_passes_total{pass="hinted",state="completed"} 1.0' in rendered
         async with service.sender.session.get(f"{service.sender.url}/status") as answer:
-            assert (await answer.json())["hints"] == {"waiting": 0, "oldestSeconds": 0}
+            status = await answer.json()
+        assert list(status) == re.findall(r"^\| `(\w+)` \|", STATUS_PAGE, re.MULTILINE)
+        assert status["hints"] == {"waiting": 0, "oldestSeconds": 0}
+        assert status["last"] == {"verify": "completed", "hinted": "completed"}
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(status["lastTick"])).total_seconds()) < 60
+        async with service.sender.session.get(f"{service.sender.url}/docs") as answer:
+            assert "<td>hinted</td><td>hints</td>" in await answer.text()
         run = service.always.around.ledger.runs.latest()[0]
         assert (run.kind, run.trigger, run.counts["update"]) == ("hinted", "hints", 1)
 

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from stageport.model.errors import SettingsError
 from stageport.model.events import PageRead, PassEnded
+from stageport.model.runs import EntityProblem, HeldDelete, KindFailure, RefusedEntity, Run
 from stageport.telemetry.metrics import Metrics
 from stageport.web.server import Patience, RunningWeb, Webhook, serve_web
 from stageport.web.watched import Readiness
@@ -35,6 +36,7 @@ class Service:
     alive: bool = True
     ready: Readiness = field(default_factory=lambda: Readiness(ok=True))
     shown: dict[str, Any] = field(default_factory=lambda: {"doing": "waiting"})
+    noted: list[Run] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     stuck: asyncio.Event | None = None
     show: Callable[[], dict[str, Any]] | None = None
@@ -47,6 +49,9 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         return self.show() if self.show else self.shown
+
+    def runs(self, *, limit: int) -> list[Run]:
+        return self.noted[:limit]
 
     async def request_resync(self, reason: str) -> None:
         self.asked.append(reason)
@@ -242,13 +247,150 @@ async def test_the_page_and_the_document_list_what_is_served(service: Service, w
                 assert answer.headers["Content-Type"].partition(";")[0] in declared
 
 
+@pytest.mark.parametrize(
+    ("prefix", "path", "location"),
+    [
+        ("", "/", "docs"),
+        ("tools/stageport", "/", "docs"),
+        ("tools/stageport", "/tools/stageport/", "docs"),
+        ("tools/stageport", "/tools/stageport", "/tools/stageport/docs"),
+    ],
+)
+async def test_whoever_knocks_is_led_to_the_page(service: Service, prefix: str, path: str, location: str) -> None:
+    async with serve(service, path_prefix=prefix) as running:
+        answer = await ask(running, path, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (302, location)
+        page = await ask(running, path)
+        assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+
+
+def a_run(number: int, kind: str = "resync", **more: Any) -> Run:
+    return Run(id=f"{number:08}-more", trigger="the schedule", started="2026-01-02T12:00:00.000Z", kind=kind, **more)
+
+
+class Tables(HTMLParser):
+    """The tables of a page, cell by cell, and its text outside of them."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.words: list[str] = []
+        self._in_cell = False
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_cell = self._in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.tables[-1][-1][-1] += data
+        elif data.strip():
+            self.words.append(data.strip())
+
+
+async def test_the_page_tells_what_the_service_does_and_did(running: RunningWeb, service: Service) -> None:
+    service.shown = {
+        "doing": "delta: live",
+        "failures": 2,
+        "lastError": "Port is away.",
+        "passes": 7,
+        "waiting": True,
+        "hints": {"waiting": 3, "oldestSeconds": 1.5},
+    }
+    service.noted = [
+        a_run(3, kind="delta", state="running"),
+        a_run(2, kind="delta", state="failed", error="Port is away.", hint="Wait."),
+        a_run(
+            1,
+            state="completed",
+            seconds=2.0,
+            counts={"create": 1, "update": 2, "delete": 3, "refused": 2, "blocked": 1},
+            holds={"threshold": 4, "of a later version": 1},
+            failures=(KindFailure("api", "404"),),
+            refused=tuple(RefusedEntity("service", f"secret-name-{n}", None, 422, "invalid", "No.") for n in range(2)),
+            problems=(EntityProblem("component:default/secret-name", 1, "properties.x", "null"),),
+            held=(HeldDelete("service", "secret-name-3", None, "threshold"),),
+        ),
+        a_run(0, state="failed", error="Long over."),
+    ]
+    answer = await ask(running, "/docs")
+    page = Tables(answer.body)
+    for words in ("Delta: live.", "Failed 2 times in a row, and is tried again. Port is away."):
+        assert words in page.words
+    assert (
+        "Passes since the start: 7. Another pass is asked for. 3 live events wait, the oldest for 1.5 s." in page.words
+    )
+    runs, troubles, addresses = page.tables
+    assert [row[1] for row in runs] == ["pass", "delta", "delta", "resync", "resync"]
+    assert runs[3] == ["2026-01-02 12:00:00 UTC", "resync", "the schedule", "2.0 s", "completed", *"12335"]
+    assert [row[2:] for row in troubles[1:]] == [
+        ["the pass failed", "", "Port is away. Wait."],
+        ["kind api was not read", "", "404"],
+        ["deletes held back", "4", "more would be deleted than entityDeletionThreshold allows"],
+        ["deletes held back", "1", "of a later version"],
+        ["refused by Port: service", "2", "422 invalid"],
+        ["expression failed: resources[1] properties.x", "1", "`stageport runs show` says on which entities"],
+    ]
+    assert addresses[-1][1] == "/openapi.json"
+    assert b"secret-name" not in answer.body, "whoever reaches the port may read it"
+
+
+async def test_a_page_of_a_service_that_just_began(running: RunningWeb) -> None:
+    page = Tables((await ask(running, "/docs")).body)
+    assert "No pass has been noted yet." in page.words
+    assert "Nothing." in page.words
+
+
+async def test_nothing_on_the_page_is_markup_of_others(running: RunningWeb, service: Service) -> None:
+    evil = "<script>alert('x')</script>{body}&amp;"
+    service.shown = {"doing": evil, "failures": 1, "lastError": evil, "last": {evil: evil}}
+    service.noted = [
+        a_run(
+            1,
+            kind=evil,
+            state=evil,
+            error=evil,
+            hint=evil,
+            holds={evil: 1},
+            failures=(KindFailure(evil, evil),),
+            refused=(RefusedEntity(evil, evil, evil, 400, evil, evil),),
+            problems=(EntityProblem(evil, 0, evil, evil),),
+        )
+    ]
+    answer = await ask(running, "/docs")
+    assert b"<script" not in answer.body
+    assert any(evil in cell for table in Tables(answer.body).tables for row in table for cell in row)
+    assert "script" not in answer.headers["Content-Security-Policy"]
+
+
+async def test_a_page_does_not_wait_for_a_loop_that_stands_still(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Load balancers probe it."""
+    monkeypatch.setattr("stageport.web.pages.PAGE_PATIENCE", 0.1)
+    async with serve(service) as running:
+        asked = asyncio.create_task(asyncio.to_thread(ask_from_a_thread, f"{running.url}/docs"))
+        await asyncio.sleep(0)
+        time.sleep(0.6)  # noqa: ASYNC251 -- nothing else on this loop gets a turn
+        assert asked_within(await asked, seconds=0.5) == 200
+
+
 async def test_the_document_holds_no_secret(service: Service) -> None:
     async with serve(service, webhook=Webhook(SECRET)) as running:
         for path in ("/docs", "/openapi.json", "/status", "/metrics"):
             assert SECRET.encode() not in (await ask(running, path)).body
 
 
-@pytest.mark.parametrize("path", ["/", "/isHealthy", "/integration/webhook", "/metrics/deeper", "/resync"])
+@pytest.mark.parametrize("path", ["/isHealthy", "/integration/webhook", "/metrics/deeper", "/resync"])
 async def test_what_there_is_not(running: RunningWeb, path: str) -> None:
     answer = await ask(running, path, "POST" if path == "/resync" else "GET")
     assert (answer.status, answer.json()) == (404, {"ok": False, "error": "Not Found"})

@@ -36,6 +36,11 @@ def page_answer(page: str) -> web.Response:
     return web.Response(text=page, content_type="text/html", headers=headers)
 
 
+def redirect_answer(location: str) -> web.Response:
+    """Lead to another address."""
+    return web.Response(status=302, headers={**HEADERS, "Location": location})
+
+
 def text_answer(body: bytes, *, content_type: str) -> web.Response:
     """Answer with a body of a type that is told whole, charset included."""
     return web.Response(body=body, headers={**HEADERS, "Content-Type": content_type})

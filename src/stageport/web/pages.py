@@ -10,12 +10,17 @@ from aiohttp import web
 
 from stageport.model.entities import Json
 from stageport.telemetry.metrics import CONTENT_TYPE, Metrics
-from stageport.web.answers import health_answer, json_answer, page_answer, problem_answer, text_answer
+from stageport.web.answers import health_answer, json_answer, page_answer, problem_answer, redirect_answer, text_answer
+from stageport.web.overview import Seen, overview_page
 from stageport.web.receiver import Receiver
-from stageport.web.routes import SECRET_HEADER, SECRET_QUERY, docs_page, openapi_document, paths, routes
+from stageport.web.routes import SECRET_HEADER, SECRET_QUERY, clean_prefix, openapi_document, paths, routes
 from stageport.web.watched import Watched
 
 WEBHOOK_REASON = "the webhook"
+PAGE_PATIENCE = 2.0
+"""Seconds that the page for people waits for the service; load balancers that probe it wait no longer than a few."""
+LOOKED_AT = 50
+"""Passes of the history among which the last one is looked for that looked at everything."""
 T = TypeVar("T")
 
 
@@ -72,6 +77,8 @@ class Pages:
             for path in paths(route, self._prefix):
                 add = router.add_get if route.method == "GET" else router.add_post
                 add(path, by_name[route.name])
+        for start in dict.fromkeys(("/", clean_prefix(self._prefix) or "/", f"{clean_prefix(self._prefix)}/")):
+            router.add_get(start, self._home_page)
 
     async def _live(self, _request: web.Request) -> web.Response:
         alive = self._watched.is_alive()
@@ -87,8 +94,20 @@ class Pages:
     async def _render_metrics(self, _request: web.Request) -> web.Response:
         return text_answer(self._metrics.render(), content_type=CONTENT_TYPE)
 
+    async def _home_page(self, request: web.Request) -> web.Response:
+        # Relative where it can be: a proxy may have taken a prefix away that we do not know of.
+        return redirect_answer("docs" if request.path.endswith("/") else f"{request.path}/docs")
+
     async def _docs(self, _request: web.Request) -> web.Response:
-        return page_answer(docs_page(self._routes, version=self._version))
+        try:
+            async with asyncio.timeout(PAGE_PATIENCE):
+                seen = await self._at_home(self._look())
+        except TimeoutError:
+            seen = None
+        return page_answer(overview_page(self._routes, seen, version=self._version))
+
+    async def _look(self) -> Seen:
+        return Seen(self._watched.status(), self._watched.runs(limit=LOOKED_AT))
 
     async def _openapi(self, _request: web.Request) -> web.Response:
         has_secret = self._secret is not None

@@ -37,7 +37,13 @@ SHOWN: tuple[Route, ...] = (
     Route("GET", "/health/ready", "ready", "The same as /readyz, where Ocean has it.", _READY),
     Route("GET", "/status", "status", "What the service is doing, and how the last passes went."),
     Route("GET", "/metrics", "metrics", "Metrics for Prometheus.", media=TEXT_TYPE),
-    Route("GET", "/docs", "docs", "This list, for people; load balancers probe it.", media=HTML_TYPE),
+    Route(
+        "GET",
+        "/docs",
+        "docs",
+        "What this service does and did, and this list, for people; load balancers probe it.",
+        media=HTML_TYPE,
+    ),
     Route("GET", "/openapi.json", "openapi", "This list, for programs."),
 )
 RESYNC = Route(
@@ -126,34 +132,3 @@ def _operation(route: Route, *, secret: bool) -> Json:
 
 
 _PROBLEM: Json = {JSON_TYPE: {"schema": {"type": "object"}}}
-
-
-def docs_page(known: Iterable[Route], *, version: str) -> str:
-    """Return the page for people."""
-    rows = "\n".join(
-        f"<tr><td>{route.method}</td><td><code>{route.path}</code></td><td>{route.summary}</td></tr>" for route in known
-    )
-    return _PAGE.format(version=version, rows=rows)
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Stageport</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 48rem; padding: 0 1rem }}
-table {{ border-collapse: collapse }}
-td {{ border-top: 1px solid #ccc; padding: .3rem .8rem .3rem 0; vertical-align: top }}
-</style>
-</head>
-<body>
-<h1>Stageport {version}</h1>
-<p>This service keeps a Port software catalog in step with a Backstage catalog. These are its addresses:</p>
-<table>
-{rows}
-</table>
-</body>
-</html>
-"""
