@@ -2,8 +2,10 @@
 
 import base64
 import json
+import re
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from tests.visitor import Visitor, component, visit
 
@@ -14,6 +16,23 @@ from stageport.model.entities import Json
 async def visitor() -> AsyncIterator[Visitor]:
     async with visit() as one:
         yield one
+
+
+# -- the address itself -------------------------------------------------------------------------------------------
+
+
+async def test_a_browser_is_told_what_it_is_and_where_the_catalog_is(visitor: Visitor) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with aiohttp.ClientSession() as session:
+        async with session.get(visitor.running.url, headers=browser) as answer:
+            page = await answer.text()
+            assert (answer.status, answer.content_type) == (200, "text/html")
+        async with session.get(visitor.running.url) as answer:
+            assert (answer.status, await answer.read()) == (404, b""), "a program sees what Backstage answers"
+    assert visitor.running.requests == [], "that was no request to the catalog"
+    assert "stand-in" in page
+    (link,) = re.findall(r'href="/api/catalog([^"]+)"', page)
+    assert (await visitor.get(link)).status == 200
 
 
 # -- by-query -----------------------------------------------------------------------------------------------------

@@ -37,6 +37,15 @@ _HEAD_LIMIT = 16 * 1024  # Node's --max-http-header-size
 _ACCEPTED_HEAD = 1024 * 1024
 _ACCEPTED_BODY = 64 * 1024 * 1024
 _REMEMBERED_REQUESTS = 10_000
+_WELCOME = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Backstage stand-in</title>
+<h1>The Backstage stand-in of Stageport</h1>
+<p>It has Backstage's catalog API at <code>/api/catalog</code>, and no frontend. Where no token was asked for, a browser
+can read it: <a href="/api/catalog/entities/by-query?limit=10">ten entities</a>.</p>
+</html>
+"""
 _TOO_MANY = (
     b'{"error":{"name":"Error","message":"Too many requests, please try again later"},"response":{"statusCode":429}}'
 )
@@ -138,6 +147,7 @@ class _Backstage:
         app.router.add_route("*", f"{MOUNT}{{tail:(/.*)?}}", self._answer)
         if self.bus is not None:
             self.bus.add_to(app)
+        app.router.add_get("/", _welcome)
         app.router.add_route("*", "/{tail:.*}", _not_found)
         return app
 
@@ -176,6 +186,13 @@ class _Backstage:
         if match is None:
             return empty_answer(404)
         return await match.answer(view, request, access, *match.variables)
+
+
+async def _welcome(request: web.Request) -> web.StreamResponse:
+    """Tell a person's browser where to look; a program gets the empty 404 of a backend without a frontend."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        return empty_answer(404)
+    return web.Response(text=_WELCOME, content_type="text/html")
 
 
 async def _not_found(_request: web.Request) -> web.StreamResponse:
