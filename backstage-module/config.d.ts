@@ -10,7 +10,7 @@ export interface Config {
     url?: string;
 
     /**
-     * Signs the requests: `whsec_` and the base64 of at least 16 bytes; Stageport is given the same.
+     * Signs the requests: `whsec_` and the base64 of 24 to 64 bytes; Stageport is given the same.
      *
      * @visibility secret
      */

@@ -19,7 +19,9 @@ export interface Settings {
 export type Task = { do: 'nothing' } | { do: 'uninstall' } | { do: 'deliver'; settings: Settings };
 
 const SECRET_PREFIX = 'whsec_';
-const SHORTEST_KEY = 16;
+/** In bytes: Stageport takes no other key, and a message that nobody takes is found out late. */
+const SHORTEST_KEY = 24;
+const LONGEST_KEY = 64;
 const MAKE_A_SECRET = 'Make one with: echo "whsec_$(openssl rand -base64 32)"';
 
 /** Read what to do. Throws, with a sentence for a person, when the configuration cannot work. */
@@ -81,10 +83,10 @@ function readUrl(stageport: Config): URL {
 /** Decode a secret of Standard Webhooks (`whsec_` and base64) into the key that signs. */
 export function decodeSecret(secret: string): Buffer {
   const encoded = secret.startsWith(SECRET_PREFIX) ? secret.slice(SECRET_PREFIX.length) : '';
-  const isBase64 = /^[A-Za-z0-9+/]+={0,2}$/.test(encoded);
+  const isBase64 = /^[A-Za-z0-9+/]+={0,2}$/.test(encoded) && encoded.length % 4 === 0;
   const key = Buffer.from(isBase64 ? encoded : '', 'base64');
-  if (key.length < SHORTEST_KEY) {
-    const rule = `must be "${SECRET_PREFIX}" and the base64 of at least ${SHORTEST_KEY} bytes`;
+  if (key.length < SHORTEST_KEY || key.length > LONGEST_KEY) {
+    const rule = `must be "${SECRET_PREFIX}" and the base64 of ${SHORTEST_KEY} to ${LONGEST_KEY} bytes`;
     throw new Error(`stageport.secret ${rule}. ${MAKE_A_SECRET}`);
   }
   return key;

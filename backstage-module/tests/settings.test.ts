@@ -18,7 +18,7 @@ it('needs a URL and a secret, and no more', () => {
       receiver: {
         kind: 'webhook',
         url: new URL('https://stageport.example.com/integration/webhook'),
-        key: Buffer.from('a key of at least 16 bytes'),
+        key: Buffer.from('a key of at least 24 bytes'),
         timeoutMs: 10_000,
       },
       source: 'https://backstage.example.com',
@@ -64,10 +64,26 @@ it.each<[object, RegExp]>([
   expect(() => read(given)).toThrow(message);
 });
 
-it.each(['', 'secret', 'whsec_', 'whsec_short', 'whsec_not base64 at all!!', Buffer.alloc(32).toString('base64')])(
-  'refuses the secret %j without repeating it',
-  secret => {
-    expect(() => decodeSecret(secret)).toThrow(/whsec_.*at least 16 bytes.*openssl/);
-    expect(() => decodeSecret(secret)).not.toThrow(/not base64 at all|short/);
-  },
-);
+function secretOf(bytes: number): string {
+  return `whsec_${Buffer.alloc(bytes, 'k').toString('base64')}`;
+}
+
+it.each([24, 32, 64])('takes a key of %d bytes, as Stageport does', bytes => {
+  expect(decodeSecret(secretOf(bytes))).toHaveLength(bytes);
+});
+
+it.each([
+  '',
+  'secret',
+  'whsec_',
+  'whsec_short',
+  'whsec_not base64 at all!!',
+  Buffer.alloc(32).toString('base64'),
+  secretOf(16),
+  secretOf(23),
+  secretOf(65),
+  secretOf(32).replace(/=+$/, ''),
+])('refuses the secret %j without repeating it', secret => {
+  expect(() => decodeSecret(secret)).toThrow(/whsec_.*24 to 64 bytes.*openssl/);
+  expect(() => decodeSecret(secret)).not.toThrow(/not base64 at all|short|a2tra/);
+});

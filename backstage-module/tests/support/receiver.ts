@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener, type Serv
 import type { AddressInfo } from 'node:net';
 import type { Body, Change } from '../../src/message';
 
-export const SECRET = `whsec_${Buffer.from('a key of at least 16 bytes').toString('base64')}`;
+export const SECRET = `whsec_${Buffer.from('a key of at least 24 bytes').toString('base64')}`;
 
 export interface Got {
   path: string;
