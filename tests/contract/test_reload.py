@@ -1,6 +1,7 @@
-"""SIGHUP: the settings are read again, and what was counted stays counted."""
+"""SIGHUP: the settings are read again, and what was counted stays counted. Start and stop are told in the log."""
 
 import asyncio
+import json
 import re
 import signal
 import tempfile
@@ -49,6 +50,14 @@ async def test_a_reload_keeps_the_counters() -> None:
             process.send_signal(signal.SIGTERM)
             await reading
             assert (await finish(process)).code == 0
+    told = [json.loads(line)["event"] for line in lines]
+    assert [event.split(" asked")[0] for event in told if event.startswith("stopping: ")] == [
+        "stopping: SIGHUP",
+        "stopping: a signal",
+    ]
+    begun = [event for event in told if event.startswith("starting: event listener POLLING. Resyncs: at the start, ")]
+    assert len(begun) == 2
+    assert told.index(begun[0]) < told.index("serving health, metrics and status")
 
 
 async def _read(stream: asyncio.StreamReader, take: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from stageport.cli.intentions import intentions
 from stageport.cli.live import (
     admission_of,
     delta_seconds,
@@ -77,6 +78,11 @@ async def _serve_and_reload(loaded: Loaded, given: Mapping[str, object], *, conf
         asked = asyncio.ensure_future(reload.wait())
         try:
             await asyncio.wait({service, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if reload.is_set():
+                log.info("stopping: SIGHUP asked for other settings; a pass that runs is broken off, and begun anew")
+        except asyncio.CancelledError:
+            log.info("stopping: a signal asked for it; a pass that runs is broken off, what it wrote stays written")
+            raise
         finally:
             asked.cancel()
             if not service.done():
@@ -115,7 +121,9 @@ async def _serve(settings: Settings, metrics: Metrics) -> None:
             receiver=receiver_of(always, admission_of(settings)),
         )
         async with web as running:
-            structlog.get_logger().info("serving health, metrics and status", url=running.url)
+            log = structlog.get_logger()
+            log.info(f"starting: {intentions(settings, rhythm)}")
+            log.info("serving health, metrics and status", url=running.url)
             await always.run()
 
 
