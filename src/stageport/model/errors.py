@@ -38,6 +38,11 @@ def excerpt(text: str | bytes, *, limit: int = EXCERPT_LENGTH) -> str:
     return line if len(line) <= limit else f"{line[:limit]}… ({len(words)} characters)"
 
 
+def sentences(*parts: str) -> str:
+    """Put what was said one after the other; each part ends as a sentence does, empty ones are left out."""
+    return " ".join(part if part[-1] in ".!?…" else f"{part}." for part in map(str.strip, parts) if part)
+
+
 class StageportError(Exception):
     """The root: every error of ours that a person may see."""
 

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from html import escape
 
 from stageport.model.entities import Json
+from stageport.model.errors import sentences
 from stageport.model.runs import RUNNING, Run
 from stageport.plan.render.words import HOLD_WORDS
 from stageport.web.routes import Route
 
 SHOWN_RUNS = 10
 SHOWN_TROUBLES = 20
+SHORT_ID = 8
 WHOLE = frozenset({"verify", "resync"})
 """Passes that look at everything: what an earlier one met is met again, or over."""
 
 _COLUMNS = (
+    "id",
     "started",
     "pass",
     "because of",
@@ -77,13 +80,14 @@ class Code(str):
 
 def _now(status: Mapping[str, Json]) -> Iterator[str]:
     doing = str(status.get("doing") or "unknown")
-    yield f"{doing[:1].upper()}{doing[1:]}." + (" It is being stopped." if status.get("draining") else "")
+    yield sentences(f"{doing[:1].upper()}{doing[1:]}", "It is being stopped" if status.get("draining") else "")
     if failures := status.get("failures"):
-        yield f"Failed {failures} times in a row, and is tried again. {status.get('lastError') or ''}"
+        failed = "The last pass failed" if failures == 1 else f"The last {failures} passes failed"
+        yield sentences(f"{failed}; it is tried again", str(status.get("lastError") or ""))
     hints = status.get("hints") or {}
-    waiting = f"{hints['waiting']} live events wait, the oldest for {hints['oldestSeconds']} s." if hints else ""
-    asked = "Another pass is asked for." if status.get("waiting") else ""
-    yield " ".join(words for words in (f"Passes since the start: {status.get('passes', 0)}.", asked, waiting) if words)
+    waiting = f"Live events that wait: {hints['waiting']}, the oldest for {hints['oldestSeconds']} s" if hints else ""
+    asked = "Another pass is asked for" if status.get("waiting") else ""
+    yield sentences(f"Passes since the start: {status.get('passes', 0)}", asked, waiting)
 
 
 def _runs(runs: Sequence[Run]) -> str:
@@ -97,6 +101,7 @@ def _run_row(run: Run) -> tuple[str | int, ...]:
     tries = f", {run.tries} times" if run.tries > 1 else ""
     counts = (run.counts.get(name, 0) for name in ("create", "update", "delete"))
     return (
+        run.id[:SHORT_ID],
         f"{run.started[:19].replace('T', ' ')} UTC",
         run.kind,
         run.trigger,
@@ -109,7 +114,7 @@ def _run_row(run: Run) -> tuple[str | int, ...]:
 
 
 def _troubles(runs: Iterable[Run]) -> str:
-    rows = [(run.id[:8], run.kind, *trouble) for run in runs for trouble in _troubles_of(run)]
+    rows = [(run.id[:SHORT_ID], run.kind, *trouble) for run in runs for trouble in _troubles_of(run)]
     if not rows:
         return "<p>Nothing.</p>"
     more = f"<p>And {len(rows) - SHOWN_TROUBLES} more.</p>" if len(rows) > SHOWN_TROUBLES else ""
@@ -119,7 +124,7 @@ def _troubles(runs: Iterable[Run]) -> str:
 def _troubles_of(run: Run) -> Iterator[tuple[str, str | int, str]]:
     """Yield what went wrong in a pass: what, how many, and why."""
     if run.error:
-        yield f"the pass {run.state}", "", f"{run.error} {run.hint}".strip()
+        yield f"the pass {run.state}", "", sentences(run.error, run.hint)
     for failure in run.failures:
         yield f"kind {failure.kind} was not read", "", failure.message
     for hold, count in run.holds.items():
