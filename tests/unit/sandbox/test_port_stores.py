@@ -1,11 +1,14 @@
 """One suite for both stores of the Port stand-in: they answer alike, and one of them remembers."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
+from stageport.model.errors import UsageError
 from stageport.sandbox.port.records import EntityKey, StoredEntity
 from stageport.sandbox.port.store import MemoryStore, Store, open_store
 
@@ -143,3 +146,21 @@ def test_what_was_not_committed_is_gone(tmp_path: Path) -> None:
 
 def test_memory_is_the_default() -> None:
     assert type(open_store(None)) is MemoryStore
+
+
+def theirs(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE entities (x)")
+        connection.commit()
+
+
+@pytest.mark.parametrize("make", [theirs, lambda path: path.write_text("resources: []"), Path.mkdir])
+def test_what_is_no_store_is_left_as_it_is(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "state.sqlite"
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(UsageError, match="The state cannot be kept") as caught:
+        open_store(path)
+    assert "one that does not exist yet" in caught.value.hint
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert (path.read_bytes() if path.is_file() else b"") == before

@@ -11,6 +11,7 @@ from stageport.sandbox.port.records import EntityKey, StoredEntity
 from stageport.sandbox.port.store import MemoryStore
 
 _TABLES = """
+BEGIN;
 CREATE TABLE IF NOT EXISTS blueprints (identifier TEXT PRIMARY KEY, document BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS entities (
     blueprint TEXT NOT NULL, identifier TEXT NOT NULL, entity BLOB NOT NULL, PRIMARY KEY (blueprint, identifier)
@@ -18,14 +19,16 @@ CREATE TABLE IF NOT EXISTS entities (
 CREATE TABLE IF NOT EXISTS records (
     kind TEXT NOT NULL, identifier TEXT NOT NULL, document BLOB NOT NULL, PRIMARY KEY (kind, identifier)
 ) WITHOUT ROWID;
+COMMIT;
 """
+_OURS = frozenset({"blueprints", "entities", "records"})
 
 
 class SqliteStore(MemoryStore):
     """A store that writes each change through to a file; what a request wrote is committed at its end.
 
     Raises:
-        UsageError: the file cannot be used, or holds something else.
+        UsageError: the file cannot be used, or holds something else; it is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,6 +46,10 @@ class SqliteStore(MemoryStore):
             raise _unusable(path, error) from None
 
     def _open(self) -> None:
+        # Looked at before anything is written: it may be another program's.
+        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables not in (set(), _OURS):
+            raise sqlite3.DatabaseError("it is another program's database")
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_TABLES)
