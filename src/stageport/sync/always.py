@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from stageport.model.errors import InterruptedPassError, LedgerError, StageportError, TargetRefusedError
+from stageport.model.errors import InterruptedPassError, LedgerError, StageportError, TargetRefusedError, sentences
 from stageport.model.events import LedgerMeasured, Noticed
 from stageport.model.exits import Exit
 from stageport.model.schedule import Schedule
@@ -287,10 +287,8 @@ class Always:
         standing.failures += 1
         if error.message != standing.last_error:
             # Said when it is new, not at every try.
-            hint = f" {error.hint}" if error.hint else ""
-            self.around.listener(
-                Noticed("warning", f"The {kind.value} failed: {error.message}{hint} It is tried again.")
-            )
+            words = sentences(f"The {kind.value} failed: {error.message}", error.hint, "It is tried again.")
+            self.around.listener(Noticed("warning", words))
         standing.last_error, standing.doing = error.message, "waiting after a failure"
         standing.last[kind.value] = "failed"
 

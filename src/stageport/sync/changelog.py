@@ -2,7 +2,7 @@
 
 import asyncio
 
-from stageport.model.errors import TargetError
+from stageport.model.errors import TargetError, sentences
 from stageport.model.events import Noticed
 from stageport.sync.always import Always, Sleep
 from stageport.sync.passes import PassKind
@@ -38,7 +38,7 @@ async def follow(always: Always, log: ChangeLog, *, sleep: Sleep = asyncio.sleep
             await log.follow(_Hearer(always))
         except TargetError as error:
             if error.message != last:
-                always.around.listener(Noticed("warning", f"{error.message} {error.hint} It is tried again.".strip()))
+                always.around.listener(Noticed("warning", sentences(error.message, error.hint, "It is tried again.")))
             failures, last = failures + 1, error.message
             # Without the change log nobody says who works: better two than none.
             always.duty.set(works=True)
