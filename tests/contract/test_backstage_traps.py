@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from tests.contract.test_backstage_reading import DESCRIPTORS, component
 from tests.scripted import Answer, Client, Script, as_html, as_json, client, in_turn, scripted
@@ -154,6 +155,23 @@ async def test_a_release_without_by_refs_is_asked_by_name() -> None:
     assert entity.ref == "group:default/crew"
     assert found[SourceRef("group:default/gone")] is None
     assert one.waits == []
+
+
+@pytest.mark.parametrize("route", ["by-query", "by-refs", "by-name"])
+async def test_half_a_character_makes_nothing_unreadable(route: str) -> None:
+    cut = rb'{"kind":"Component","metadata":{"name":"odd","title":"cut \ud83d"}}'
+    answers = {
+        "by-query": Answer(body=rb'{"items":[%b],"totalItems":1,"pageInfo":{}}' % cut),
+        "by-refs": Answer(body=rb'{"items":[%b]}' % cut) if route == "by-refs" else Answer(404),
+        "odd": Answer(body=cut),
+    }
+    async with scripted(lambda seen: answers[seen.path.rpartition("/")[2]]) as server, client() as one:
+        source = BackstageCatalog(server.url, token=None, sender=one.sender)
+        if route == "by-query":
+            (entity,) = [entity async for page in source.read_kind("component") for entity in page.entities]
+        else:
+            (entity,) = filter(None, (await source.read_refs([SourceRef("component:default/odd")])).values())
+    assert msgspec.json.decode(entity.raw)["metadata"]["title"] == "cut \N{REPLACEMENT CHARACTER}"
 
 
 async def test_an_answer_to_refs_of_another_length_is_refused() -> None:

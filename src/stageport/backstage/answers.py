@@ -81,6 +81,7 @@ class _Complaint(msgspec.Struct):
 _pages = msgspec.json.Decoder(QueryPage)
 _refs = msgspec.json.Decoder(_RefsAnswer)
 _facets = msgspec.json.Decoder(Facets)
+_named = msgspec.json.Decoder(msgspec.Raw)
 _heads = msgspec.json.Decoder(_Head)
 _complaints = msgspec.json.Decoder(_Complaint)
 
@@ -93,6 +94,11 @@ def read_page(response: Response) -> QueryPage:
 def read_items(response: Response) -> list[msgspec.Raw]:
     """Read an answer to ``by-refs``: as many items as refs were asked for, ``null`` for those that do not exist."""
     return _decode(_refs, response).items
+
+
+def read_named(response: Response) -> SourceEntity:
+    """Read an answer to ``by-name``."""
+    return read_entity(bytes(_decode(_named, response)))
 
 
 def read_facets(response: Response) -> Facets:

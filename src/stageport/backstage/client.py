@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from stageport.backstage.address import entity_path
-from stageport.backstage.answers import read_entity, read_facets, read_items
+from stageport.backstage.answers import read_entity, read_facets, read_items, read_named
 from stageport.backstage.connection import CatalogConnection, MissingRouteError
 from stageport.backstage.filters import kind_filters
 from stageport.backstage.pages import BY_QUERY, PageReader, Query
@@ -156,7 +156,7 @@ def _read_or_none(item: msgspec.Raw) -> SourceEntity | None:
 
 
 def _read_named(response: Response) -> SourceEntity | None:
-    return read_entity(response.body) if response.ok else None
+    return read_named(response) if response.ok else None
 
 
 def _is_missing(response: Response) -> bool:
