@@ -352,6 +352,68 @@ async def test_rule_2_a_released_delete_is_released_for_one_run_only(kind: PassK
         assert team("idle") not in world.present()
 
 
+REMEMBERING = [PassKind.VERIFY, PassKind.RESYNC, PassKind.DELTA]
+
+
+APART = mapping(resource("Component", "service"), resource("Group", "team"))
+"""Nothing relates to anything."""
+
+
+def crew(count: int = 4) -> list[dict[str, Any]]:
+    """Describe groups that own nothing: crew0, crew1, …"""
+    return [group(f"crew{number}") for number in range(count)]
+
+
+def vanish(world: World, *groups: dict[str, Any]) -> None:
+    for one in groups:
+        world.catalog.delete(ref("group", one["metadata"]["name"]))
+
+
+@pytest.mark.parametrize("end", ["released", "all of it is back"])
+@pytest.mark.parametrize("kind", REMEMBERING)
+async def test_rule_2_a_kind_that_begins_to_fill_again_is_held_until_a_person_releases_or_all_is_back(
+    kind: PassKind, end: str
+) -> None:
+    crews = crew()
+    async with serve_world([*(component(f"c{number}") for number in range(10)), *crews], kind=kind) as world:
+        await settle(world, APART)
+        before = world.present()
+        vanish(world, *crews)
+        assert (await world.sync()).exit is Exit.HELD
+        for one in crews[:2]:
+            world.catalog.put(one)
+            outcome = await world.sync()
+            assert (outcome.exit, set(holds(outcome).values())) == (Exit.HELD, {Hold.EMPTY_KIND})
+            assert "no entity of kind group" in outcome.plan.notes[0]
+        assert world.present() == before
+        if end == "released":
+            assert (await world.sync(release_deletes=True)).applied.deleted == 2
+        else:
+            for one in crews[2:]:
+                world.catalog.put(one)
+        assert (await world.sync()).exit is Exit.OK
+        vanish(world, crews[0])
+        assert (await world.sync()).applied.deleted == 1, "the kind is no longer suspicious"
+
+
+@pytest.mark.parametrize("kind", REMEMBERING)
+async def test_rule_2_a_source_that_was_empty_and_begins_to_fill_again_deletes_nothing(kind: PassKind) -> None:
+    components = [component(f"c{number}") for number in range(10)]
+    async with serve_world([*components, *crew()], kind=kind) as world:
+        await settle(world, APART)
+        before = world.present()
+        for one in world.catalog.refs():
+            world.catalog.delete(one)
+        assert (await world.sync()).exit is Exit.HELD
+        for one in [*components[:9], *crew()]:
+            world.catalog.put(one)
+        outcome = await world.sync()
+        assert (outcome.exit, holds(outcome)) == (Exit.HELD, {service("c9"): Hold.EMPTY_KIND})
+        assert world.present() == before
+        world.catalog.put(components[9])
+        assert (await world.sync()).exit is Exit.OK
+
+
 async def test_rule_2_an_empty_catalog_at_the_very_start_is_no_failure_but_is_said() -> None:
     async with serve_world([]) as world:
         outcome = await world.sync()
@@ -450,6 +512,63 @@ async def test_rule_3_the_share_is_counted_before_the_pass_writes(kind: PassKind
             world.catalog.put(component(f"new{number}"))
         outcome = await world.sync()
         assert (outcome.exit, outcome.applied.created, outcome.applied.deleted) == (Exit.HELD, 20, 0)
+
+
+RENAMED = mapping(resource("Component", "service", identifier='"x-" + .metadata.name'))
+
+
+@pytest.mark.parametrize("kind", REMEMBERING)
+async def test_rule_3_what_is_written_meanwhile_does_not_end_a_hold_and_a_release_does(kind: PassKind) -> None:
+    """Somebody's slip in the mapping renames everything: half of what is ours is stale then, and was all of it."""
+    async with serve_world([component(f"c{number}") for number in range(10)], kind=kind) as world:
+        await settle(world, SERVICES, SERVICE)
+        world.install(RENAMED)
+        assert (await world.sync()).applied.created == 10
+        for _ in range(2):
+            outcome = await world.sync()
+            assert (outcome.kind, outcome.exit, outcome.applied.deleted) == (kind, Exit.HELD, 0)
+            assert "10 of 10" in outcome.plan.notes[0]
+        released = await world.sync(release_deletes=True)
+        assert (released.exit, released.applied.deleted) == (Exit.OK, 10)
+        world.catalog.delete(ref("component", "c1"))
+        assert (await world.sync()).applied.deleted == 1
+
+
+@pytest.mark.parametrize("kind", REMEMBERING)
+async def test_rule_3_a_hold_is_forgotten_once_nothing_is_stale_any_more(kind: PassKind) -> None:
+    old = [component(f"c{number}") for number in range(4)]
+    async with serve_world(old, kind=kind) as world:
+        await settle(world, {**SERVICES, "entityDeletionThreshold": 0.4}, SERVICE)
+        for name in ("c0", "c1"):
+            world.catalog.delete(ref("component", name))
+        for number in range(20):
+            world.catalog.put(component(f"new{number}"))
+        assert [(await world.sync()).exit for _ in range(2)] == [Exit.HELD, Exit.HELD]
+        for one in old[:2]:
+            world.catalog.put(one)
+        assert (await world.sync()).exit is Exit.OK
+        for name in ("c0", "c1"):
+            world.catalog.delete(ref("component", name))
+        outcome = await world.sync()
+        assert (outcome.exit, outcome.applied.deleted) == (Exit.OK, 2), "2 of 24, not of 4"
+
+
+@pytest.mark.parametrize("kind", [None, PassKind.VERIFY, PassKind.RESYNC])
+async def test_rule_3_what_others_take_over_after_port_listed_what_is_ours_is_theirs(kind: PassKind | None) -> None:
+    filtered = mapping(resource("Component", "service", selector={"filter": ["spec.type=service"]}))
+    async with serve_world([component(f"c{number}") for number in range(5)], kind=kind) as world:
+        await settle(world, filtered, SERVICE)
+        world.catalog.delete(ref("component", "c1"))
+
+        def take_over(_: int) -> None:
+            # The second look, which comes when everything was read and listed.
+            if any("fields=" in seen for seen in world.backstage.requests):
+                world.write_as(FOREIGN, "service", {"identifier": ref("component", "c1"), "title": "Ours now"})
+
+        world.backstage.traps.before_page = take_over
+        outcome = await world.sync()
+        assert (outcome.exit, outcome.applied.deleted) == (Exit.OK, 0)
+        assert world.entity(*service("c1"))["title"] == "Ours now"
 
 
 # Rule 4: a source entity whose mapping failed protects its own target entities, and nobody else's
@@ -629,6 +748,15 @@ async def test_rule_5_what_a_selector_leaves_out_is_stale_though_its_source_exis
         outcome = await world.sync()
         assert (outcome.exit, outcome.applied.deleted) == (Exit.OK, 1)
         assert service("c1") not in world.present()
+
+
+async def test_rule_5_a_pass_over_one_kind_looks_for_no_sources_of_another() -> None:
+    """What is stale and tells no source has every kind looked through that may be its source, and no other."""
+    async with serve_world(sources()) as world:
+        world.install(APART, blueprints=[TEAM, SERVICE])
+        world.write_as(OURS, "service", {"identifier": "of-unknown-origin"})
+        await world.sync(kinds=frozenset({"component"}))
+        assert not [key for key in world.present() if key[0] == "team"]
 
 
 # Rule 6: a stale entity that others still relate to

@@ -6,6 +6,7 @@ numbers of docs/explanation/safety.md:
 1. Nothing is deleted after an incomplete read.
 2. A source that looks empty, or a kind that lost everything, holds all deletes until a person releases them.
 3. Only what is ours is deleted, and never a larger share of all that is ours than ``entityDeletionThreshold``.
+   ``sync.holds`` remembers both holds, so that neither ends because of what Backstage shows, or we write, meanwhile.
 4. A source entity whose mapping failed protects its own target entities.
 5. A stale target entity whose source turns out to exist is not deleted: ``sync.conclude`` asks Backstage once more
    before it calls anything stale, because a scan by cursor can miss an entity that was recreated while it ran.
@@ -26,11 +27,11 @@ from stageport.model.refs import SourceRef, TargetKey
 class Evidence:
     """Everything the rules need to know of a pass.
 
-    ``emptied`` names the mapped kinds that a key may come from and of which Backstage now shows nothing.
-    ``is_protected`` tells whether a source entity with a failed mapping may own a key, ``is_related`` whether a
-    desired target entity relates to it. ``released`` is a person's word that held deletes may happen. ``gone_before``
-    counts the deletes of earlier narrowed passes: together they may delete no more than one whole pass. ``asked_of``
-    says in words what ``sources`` counts.
+    ``emptied`` names the mapped kinds that a key may come from and of which Backstage shows nothing, or showed nothing
+    when a hold began. ``is_protected`` tells whether a source entity with a failed mapping may own a key,
+    ``is_related`` whether a desired target entity relates to it. ``released`` is a person's word that held deletes may
+    happen. ``gone_before`` counts the deletes of earlier narrowed passes: together they may delete no more than one
+    whole pass. ``asked_of`` says in words what ``sources`` counts.
     """
 
     stale: Sequence[TargetKey]
@@ -89,8 +90,8 @@ def _hold_all(doomed: Sequence[TargetKey], evidence: Evidence) -> tuple[Hold | N
     emptied = sorted({kind for key in doomed for kind in evidence.emptied(key)})
     if emptied:
         return Hold.EMPTY_KIND, (
-            f"{count} stale entities are kept: Backstage shows no entity of kind {', '.join(emptied)} any more. "
-            f"{RELEASE_HINT}"
+            f"{count} stale entities are kept: Backstage shows no entity of kind {', '.join(emptied)}, or showed "
+            f"none when this hold began. {RELEASE_HINT}"
         )
     total, whole = count + evidence.gone_before, evidence.owned + evidence.gone_before
     share = total / whole if whole else 0.0
