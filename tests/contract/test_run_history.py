@@ -23,6 +23,7 @@ from tests.contract.harness import (
     ref,
     resource,
     serve_world,
+    until,
 )
 
 from stageport.model.errors import SourceError, TargetError
@@ -96,6 +97,24 @@ async def test_a_pass_that_broke_off_says_why_and_several_alike_are_one_line() -
         assert (bad.state, bad.tries, bad.exit) == ("failed", 3, 6)
         assert bad.error
         assert good.state == "completed"
+
+
+@pytest.mark.parametrize("broken", ["Backstage", "the mapping"])
+async def test_a_stop_during_the_last_report_does_not_hide_why_a_pass_failed(broken: str) -> None:
+    async with serve_world([component("pay")], kind=PassKind.RESYNC) as world:
+        of_the_mapping = broken == "the mapping"
+        world.install({**SERVICES, "entityDeletionThreshold": 5} if of_the_mapping else SERVICES, blueprints=[SERVICE])
+        world.backstage.faults.add(Fault(kind=FaultKind.STATUS, status=401, path="/entities"))
+        reports = 0 if of_the_mapping else 1
+        world.port.faults.add(Fault(kind=FaultKind.LATENCY, path="/resync-state", skip=reports, delay_ms=200))
+        task = asyncio.ensure_future(world.sync())
+        await until(lambda: world.port.faults.injected.total() > 0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (run,) = noted(world)
+        assert (world.resync_state(), run.state) == ("failed", "failed")
+        assert ("entityDeletionThreshold" if of_the_mapping else "401") in run.error
 
 
 async def test_deltas_are_noted_when_they_did_or_failed_something() -> None:

@@ -96,7 +96,7 @@ class PassNotes:
         held = sum(count for hold, count in plan.holds.items() if hold in RELEASABLE)
         self._end(state, code, held=held, refused=self.counts["refused"] + len(plan.blocked) + plan.passed_over)
 
-    def break_off(self, error: StageportError, *, state: str) -> None:
+    def break_off(self, error: StageportError, *, state: str = FAILED) -> None:
         """Note a pass that did not reach its end, and why; of one that did, nothing that comes later changes it."""
         if self.over:
             return
@@ -197,7 +197,7 @@ def noted_pass(recorder: Recorder, *, run_id: str, trigger: str, kind: str) -> I
         notes.break_off(error, state=ABORTED)
         raise
     except StageportError as error:
-        notes.break_off(error, state=FAILED)
+        notes.break_off(error)
         raise
 
 

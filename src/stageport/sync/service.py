@@ -150,7 +150,7 @@ async def run_afresh(
     """
     around.ledger.runs.close_open()
     with _noted(around, options) as notes:
-        ground = await prepare(around, options)
+        ground = await prepare(around, options, failed=notes.break_off)
         prepared(ground)
         outcome = await _run_reported(replace(around, listener=notes), ground, options, notes)
     return ground, outcome
@@ -174,7 +174,7 @@ async def _run_reported(around: Surroundings, ground: Ground, options: PassOptio
             "The pass was stopped before its end.", hint="What was written stays written; run it again."
         ) from None
     except StageportError as error:
-        notes.break_off(error, state="failed")
+        notes.break_off(error)
         await _report_end(around, "failed", started=started, options=options)
         raise
     # It is over: what is told of it elsewhere does not wait until Port was told its state.
@@ -226,8 +226,10 @@ async def _run_quietly(around: Surroundings, ground: Ground, options: PassOption
     return outcome
 
 
-async def prepare(around: Surroundings, options: PassOptions) -> Ground:
-    """Read the ground a pass stands on, and do what first start has to add.
+async def prepare(
+    around: Surroundings, options: PassOptions, *, failed: Callable[[StageportError], None] = lambda _: None
+) -> Ground:
+    """Read the ground a pass stands on, and do what first start has to add; ``failed`` is told what Port is told.
 
     Raises:
         MappingError: the mapping document cannot be used; Port was told.
@@ -238,7 +240,8 @@ async def prepare(around: Surroundings, options: PassOptions) -> Ground:
         found = await _find(around, options)
         distrust_after_others(around.ledger, found.record)
         return await prepare_ground(found, around.integration, around.blueprints, identity=options.identity)
-    except MappingError:
+    except MappingError as error:
+        failed(error)
         # Port shows this next to the mapping, to whoever has just edited it.
         await _report_end(around, "failed", started=started, options=options)
         raise
