@@ -2,15 +2,18 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.contract.harness import (
     HURRIED,
     IDENTIFIER,
+    SEEN_WITHIN,
     SERVICE,
     SERVICES,
     TOKEN,
@@ -23,6 +26,7 @@ from tests.contract.harness import (
     until,
 )
 
+from stageport.ledger.sqlite import SqliteLedger
 from stageport.model.errors import TargetRefusedError
 from stageport.model.events import Noticed, PassEnded
 from stageport.model.schedule import Every
@@ -30,7 +34,9 @@ from stageport.sandbox.faults import Fault, FaultKind
 from stageport.settings import load_settings
 from stageport.sync import always as always_room
 from stageport.sync.always import Always, Rhythm
+from stageport.sync.passes import PassKind
 from stageport.sync.polling import poll
+from stageport.sync.seams import SourceCatalog
 from stageport.wiring import open_surroundings, pass_options
 
 QUICK = 0.05
@@ -125,6 +131,121 @@ async def test_triggers_that_overlap_come_to_one_pass_more() -> None:
 async def test_the_schedule_resyncs_by_itself() -> None:
     async with serve_world([component("pay")]) as world, running(world, Rhythm(delta=0, schedule=EVERY)):
         await until(lambda: ended(world, "resync") >= 2)
+
+
+RECORD = f"/v1/integration/{IDENTIFIER}$"
+REQUESTS = "/resync-request$"
+
+
+@pytest.mark.parametrize("path", [RECORD, REQUESTS])
+async def test_a_request_that_comes_while_port_cannot_be_asked_is_not_forgotten(path: str) -> None:
+    async with serve_world([component("pay")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        async with running(world, Rhythm(delta=0)):
+            await until(lambda: ended(world, "verify") == 1)
+            polls = len(world.requests("GET /v1/integration"))
+            await until(lambda: len(world.requests("GET /v1/integration")) >= polls + 4)
+            world.port.faults.add(Fault(kind=FaultKind.STATUS, status=503, method="GET", path=path))
+            world.state.integrations.request_resync(IDENTIFIER)
+            await until(lambda: any("cannot be asked" in one for one in words(world)))
+            world.port.faults.clear()
+            await until(lambda: ended(world, "resync") == 1)
+
+
+async def test_a_request_is_not_forgotten_when_the_first_poll_was_in_vain() -> None:
+    async with serve_world([component("pay")]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        world.port.faults.add(Fault(kind=FaultKind.STATUS, status=503, method="GET", path=REQUESTS))
+        async with running(world, Rhythm(delta=0)):
+            await until(lambda: any("cannot be asked" in one for one in words(world)))
+            await until(lambda: ended(world, "verify") == 1)
+            world.state.integrations.request_resync(IDENTIFIER)
+            world.port.faults.clear()
+            await until(lambda: ended(world, "resync") == 1)
+
+
+@pytest.mark.parametrize("newer", [True, False])
+async def test_without_a_pass_at_the_start_a_request_counts_that_came_after_the_last_resync(newer: bool) -> None:
+    async with serve_world([component("pay")], kind=PassKind.RESYNC) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        world.state.integrations.request_resync(IDENTIFIER)
+        await world.sync()
+        if newer:
+            world.state.integrations.request_resync(IDENTIFIER)
+        world.forget()
+        async with running(world, Rhythm(delta=0, on_start=False)) as always:
+            if newer:
+                await until(lambda: ended(world, "resync") == 1)
+            else:
+                await until(lambda: len(world.requests("GET /v1/integration")) >= 6)
+                assert (always.standing.passes, always.asks.waiting) == (0, False)
+
+
+async def test_deletes_that_the_threshold_holds_wait_for_a_person_however_often_it_looks() -> None:
+    renamed = mapping(resource("Component", "service", identifier='"x-" + .metadata.name'))
+    async with serve_world([component(f"c{number}") for number in range(10)]) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        async with running(world) as always:
+            await until(lambda: ended(world, "verify") == 1)
+            world.state.integrations.patch(IDENTIFIER, {"config": renamed}, skip_resync=True)
+            always.asks.ask(PassKind.RESYNC, "the mapping was changed")
+            await until(lambda: len(world.present()) == 20)
+            passed = always.standing.passes
+            await until(lambda: always.standing.passes >= passed + 3)
+            always.asks.ask(PassKind.RESYNC, "again")
+            await until(lambda: ended(world, "resync") >= 1)
+            assert len(world.present()) == 20
+
+
+class Reluctant:
+    """A source catalog whose reads do not end before they are let go."""
+
+    def __init__(self, source: SourceCatalog) -> None:
+        self._source = source
+        self.holds = False
+        self.ending = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    async def read_kind(self, kind: str, *, filters: Sequence[str] = ()) -> AsyncIterator[Any]:
+        try:
+            while self.holds:
+                await asyncio.sleep(QUICK)
+            async with aclosing(self._source.read_kind(kind, filters=filters)) as pages:
+                async for page in pages:
+                    yield page
+        finally:
+            if self.holds:
+                self.ending.set()
+                await self.let_go.wait()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["", "and the ledger cannot be written"])
+async def test_a_stop_that_comes_while_a_pass_is_failing_ends_the_service(lost: bool) -> None:
+    async with (
+        serve_world([component("pay")], kind=PassKind.RESYNC) as world,
+        open_surroundings(world.settings, world.heard.append, policy=HURRIED) as around,
+    ):
+        world.install(SERVICES, blueprints=[SERVICE])
+        source = Reluctant(around.source)
+        reluctant = replace(around, source=cast("SourceCatalog", source))
+        always = Always(reluctant, pass_options(world.settings), Rhythm(delta=0))
+        task = asyncio.create_task(always.run())
+        await until(lambda: always.standing.passes == 1)
+        source.holds = True
+        world.port.faults.add(Fault(kind=FaultKind.STATUS, status=403, path="datasource-entities"))
+        always.asks.ask(PassKind.RESYNC, "again")
+        await source.ending.wait()
+        if lost:
+            cast("SqliteLedger", around.ledger)._database.run("PRAGMA query_only = True")
+        task.cancel()
+        await asyncio.sleep(0)
+        source.let_go.set()
+        done, _ = await asyncio.wait({task}, timeout=SEEN_WITHIN)
+        assert done
+        assert task.cancelled() or task.exception() is not None
 
 
 @pytest.fixture

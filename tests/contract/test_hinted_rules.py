@@ -252,6 +252,24 @@ async def test_rule_2_a_kind_that_lost_everything_holds_the_deletes_of_a_hinted_
         assert set(holds(outcome).values()) == {Hold.EMPTY_KIND}
 
 
+async def test_rule_2_a_kind_that_begins_to_fill_again_holds_the_deletes_of_hinted_passes() -> None:
+    crews = [group(f"crew{number}") for number in range(4)]
+    names = [ref("group", f"crew{number}") for number in range(4)]
+    async with serve_world([component("c1"), *crews], kind=KEPT) as world:
+        await settle(world, mapping(resource("Component", "service"), resource("Group", "team")))
+        before = world.present()
+        vanish(world, *names)
+        assert (await hint(world, *names)).exit is Exit.HELD
+        world.catalog.put(crews[0])
+        for refs in (names, names[1:2]):
+            outcome = await hint(world, *refs)
+            assert (outcome.exit, set(holds(outcome).values())) == (Exit.HELD, {Hold.EMPTY_KIND})
+        assert world.present() == before
+        # Whoever looks at everything judges the same.
+        outcome = await world.sync()
+        assert (outcome.exit, set(holds(outcome).values())) == (Exit.HELD, {Hold.EMPTY_KIND})
+
+
 async def test_rule_2_holds_for_a_filter_that_lets_nothing_through_any_more() -> None:
     filtered = mapping(resource("Component", "service", selector={"filter": ["spec.type=service"]}))
     async with serve_world([component("a"), component("b"), component("c", type="website")], kind=KEPT) as world:

@@ -7,7 +7,17 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.contract.harness import SERVICE, component, group, mapping, ref, resource, serve_world
+from tests.contract.harness import (
+    IDENTIFIER,
+    SERVICE,
+    blueprint,
+    component,
+    group,
+    mapping,
+    ref,
+    resource,
+    serve_world,
+)
 from tests.contract.live_rig import OVERFLOW, changed, live, until
 from tests.shell_blocks import ROOT
 
@@ -148,6 +158,53 @@ async def test_hints_stay_until_both_sides_are_back(side: str) -> None:
         faults.clear()
         await service.settled()
         assert world.entity(*PAY)["title"] == "News"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_delete_that_a_broken_off_pass_did_not_get_to_happens_all_the_same() -> None:
+    others = [component(f"c{number}") for number in range(4)]
+    async with serve_world([component("pay"), *others, group("team-a")]) as world, live(world) as service:
+        world.port.faults.add(Fault(kind=FaultKind.STATUS, status=503, path="/bulk/entities/delete"))
+        world.catalog.delete("component:default/pay")
+        await service.sender.post(changed("component:default/pay", operation="delete"))
+        await until(lambda: service.always.standing.failures > 0)
+        world.port.faults.clear()
+        await until(lambda: PAY not in world.held())
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_hints_are_worked_with_a_new_mapping_though_its_first_pass_broke_off() -> None:
+    before = mapping(resource("Component", "service"), resource("Group", "team"))
+    after = mapping(resource("Component", "fleet"), resource("Group", "team", title='"New"'))
+    blueprints = [SERVICE, blueprint("fleet"), blueprint("team")]
+    async with serve_world([*(component(f"c{number}") for number in range(30)), group("team-a")]) as world:
+        world.install(before, blueprints=blueprints)
+        async with live(world) as service:
+            world.state.integrations.patch(IDENTIFIER, {"config": after}, skip_resync=True)
+            world.port.faults.add(Fault(kind=FaultKind.STATUS, status=403, path="/blueprints/team/entities/bulk"))
+            service.always.asks.ask(PassKind.RESYNC, "the mapping was changed")
+            await until(lambda: service.ended("verify", "failed") > 0)
+            world.arrived()
+            await service.sender.tell(ref("component", "c1"))
+            failed = service.ended("verify", "failed")
+            await until(lambda: service.ended("verify", "failed") >= failed + 3)
+            written = set().union(*world.arrived().values())
+            assert not [key for key in written if key[0] == "service"], "the old mapping is over"
+            world.port.faults.clear()
+            await service.settled()
+            assert ("fleet", ref("component", "c1")) in world.present()
+
+
+async def test_a_live_delta_that_passes_over_what_was_refused_goes_on_telling_of_it() -> None:
+    odd = resource("Component", "service", properties={"type": 'if .metadata.name == "pay" then 5 else "s" end'})
+    async with serve_world([component("pay"), component("cart")]) as world:
+        world.install(mapping(odd), blueprints=[SERVICE])
+        async with live(world, rhythm=Rhythm(delta=0.05)) as service:
+            await until(lambda: service.ended("delta") >= 2)
+            ends = [one for one in world.heard if isinstance(one, PassEnded) and one.kind == "delta"]
+            assert {one.refused for one in ends} == {1}
+            assert b"stageport_unwritten_entities 1.0" in service.metrics.render()
+            assert service.always.standing.last == {"verify": "failed", "delta": "completed"}
 
 
 async def test_a_newer_hint_is_not_dropped_with_the_one_that_is_looked_at() -> None:

@@ -1,6 +1,8 @@
 """What changes in Backstage changes at Port, and nothing else does."""
 
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 from tests.contract.harness import (
@@ -284,6 +286,29 @@ async def test_one_that_others_made_just_as_wanted_stays_theirs_and_is_kept(kind
         world.catalog.delete(name)
         assert (await world.sync(release_deletes=True)).applied.deleted == 0
         assert world.entity("service", name)["$datasource"] == FOREIGN
+
+
+def change_type(world: World, to: str) -> None:
+    world.catalog.update(ref("component", "pay"), lambda one: one["spec"].update(type=to))
+
+
+@pytest.mark.parametrize("elsewhere", ["memory", "another ledger", "a copy of this one"])
+async def test_a_ledger_is_believed_only_by_whoever_wrote_last(elsewhere: str) -> None:
+    """Such as on a disk that was read-only for a while: Backstage has it as before, and the ledger says it is so."""
+    async with serve_world([component("pay")], kind=PassKind.RESYNC) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        await world.sync()
+        place = Path(str(world.settings.ledger))
+        other = place.with_name("other.db")
+        if elsewhere == "a copy of this one":
+            shutil.copy(place, other)
+        change_type(world, "website")
+        await world.sync(ledger="memory" if elsewhere == "memory" else str(other))
+        change_type(world, "service")
+        outcome = await world.sync()
+        assert (outcome.kind, outcome.exit) == (PassKind.VERIFY, Exit.OK)
+        assert world.entity("service", ref("component", "pay"))["properties"]["type"] == "service"
+        assert (await world.sync()).kind is PassKind.RESYNC
 
 
 async def test_null_clears_what_went_away_in_backstage(kind: PassKind | None) -> None:

@@ -9,6 +9,7 @@ from tests.contract.harness import (
     SERVICES,
     blueprint,
     component,
+    group,
     mapping,
     ref,
     resource,
@@ -19,6 +20,7 @@ from stageport.cli.passes import outcome_document
 from stageport.model.errors import MappingError
 from stageport.model.events import ChangeRefused, PageMapped
 from stageport.model.exits import Exit
+from stageport.sandbox.faults import Fault, FaultKind
 from stageport.sync.passes import PassKind
 
 STRICT = blueprint("service", {"email": {"type": "string", "format": "email"}, "size": "number", "text": "string"})
@@ -127,6 +129,20 @@ async def test_a_missing_blueprint_is_named_and_the_others_are_written() -> None
         assert not world.requests("POST /v1/blueprints/{blueprint}/entities/bulk?fleet")
 
 
+@pytest.mark.parametrize("kind", [PassKind.RESYNC, PassKind.DELTA])
+async def test_what_a_missing_blueprint_keeps_out_is_told_by_every_pass_until_it_comes(kind: PassKind) -> None:
+    config = mapping(resource("Component", "service"), resource("Component", "fleet"))
+    async with serve_world([component("pay")], kind=kind) as world:
+        world.install(config, blueprints=[SERVICE])
+        assert [(await world.sync()).exit for _ in range(3)] == [Exit.UNWRITTEN] * 3
+        world.add_blueprints(blueprint("fleet"))
+        assert (await world.sync()).exit is Exit.OK
+        assert ("fleet", ref("component", "pay")) in world.present()
+        world.writes()
+        assert (await world.sync()).exit is Exit.OK
+        assert not world.writes()
+
+
 async def test_a_blueprint_that_expressions_name_and_that_is_missing_costs_its_entities_only() -> None:
     config = mapping(resource("Component", "x", blueprint=".spec.type", title=".metadata.name"))
     async with serve_world([component("pay"), component("shop", type="website")]) as world:
@@ -143,6 +159,17 @@ async def test_entities_of_a_blueprint_that_was_deleted_are_not_asked_for() -> N
         world.state.store.drop_blueprint("service")
         outcome = await world.sync()
         assert (outcome.exit, len(outcome.plan.blocked)) == (Exit.UNWRITTEN, 1)
+
+
+@pytest.mark.parametrize("size", ["large", 7])
+async def test_a_kind_that_could_not_be_read_does_not_hide_what_was_refused(size: Any) -> None:
+    config = mapping(resource("Component", "service", **ODD), resource("Group", "team"))
+    async with serve_world([component("pay", size=size), group("team-a")], kind=PassKind.RESYNC) as world:
+        world.install(config, blueprints=[STRICT, blueprint("team")])
+        world.backstage.faults.add(Fault(kind=FaultKind.STATUS, status=400, path="kind%3D[Gg]roup"))
+        outcome = await world.sync()
+        assert outcome.exit is Exit.SOURCE
+        assert outcome.left_unwritten is (size == "large")
 
 
 # Expressions

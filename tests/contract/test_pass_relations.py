@@ -19,8 +19,10 @@ from tests.contract.harness import (
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.model.changes import Hold
+from stageport.model.events import PageMapped
 from stageport.model.exits import Exit
 from stageport.sandbox.port.options import Leniency, PortOptions
+from stageport.sandbox.port.records import EntityKey
 from stageport.sync.passes import PassKind
 
 LOOSE_TEAMS = PortOptions(leniency=Leniency(unknown_teams=True))
@@ -45,6 +47,45 @@ FOUND = mapping(
 
 def repository(name: str, slug: str, **properties: str) -> dict[str, Any]:
     return {"identifier": name, "properties": {"slug": slug, **properties}}
+
+
+# What somebody deletes at Port, or takes over
+
+OWNING = mapping(
+    resource("Group", "team", title=".metadata.name"),
+    resource("Component", "service", relations={"owner": '"group:default/" + .spec.owner'}),
+)
+TEAM = ("team", ref("group", "team-a"))
+
+
+async def test_what_somebody_deleted_at_port_comes_back_in_one_resync_with_the_relations_to_it() -> None:
+    async with serve_world([component("pay"), group("team-a")], kind=PassKind.RESYNC) as world:
+        world.install(OWNING, blueprints=[blueprint("team"), blueprint("service", relations={"owner": "team"})])
+        await world.sync()
+        before = world.snapshot()
+        world.state.remove([EntityKey(*TEAM)], delete_dependents=False)
+        assert world.snapshot() != before
+        outcome = await world.sync()
+        assert (outcome.kind, outcome.exit) == (PassKind.RESYNC, Exit.OK)
+        assert world.snapshot() == before
+        world.writes()
+        await world.sync()
+        assert not world.writes()
+
+
+async def test_what_others_took_over_just_as_it_was_is_not_written_by_every_resync() -> None:
+    async with serve_world([component("pay"), group("team-a")], kind=PassKind.RESYNC) as world:
+        world.install(OWNING, blueprints=[blueprint("team"), blueprint("service", relations={"owner": "team"})])
+        await world.sync()
+        world.write_as(FOREIGN, "team", {"identifier": TEAM[1], "title": "team-a"})
+        await world.sync()
+        world.forget()
+        outcome = await world.sync()
+        assert (outcome.kind, outcome.exit, outcome.applied.written) == (PassKind.RESYNC, Exit.OK, 0)
+        assert not world.writes()
+        mapped = sum(event.sources for event in world.heard if isinstance(event, PageMapped))
+        assert mapped == 1, "what relates to it is as it was"
+        assert world.entity(*TEAM)["$datasource"] == FOREIGN
 
 
 # Search identifiers

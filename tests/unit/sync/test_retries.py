@@ -53,6 +53,16 @@ def test_deltas_in_between_that_did_not_look_change_nothing(clock: Clock) -> Non
     assert waited(retries, clock) == FIRST_WAIT
 
 
+def test_what_becomes_due_during_a_delta_that_did_not_look_is_due_still(clock: Clock) -> None:
+    retries = Retries(clock)
+    retries.note(PassKind.RESYNC, unwritten=True)
+    clock.now += FIRST_WAIT - 1
+    assert not retries.are_due()
+    clock.now += 2
+    retries.note(PassKind.DELTA, unwritten=False)
+    assert retries.are_due()
+
+
 def test_once_all_is_written_nothing_is_due(clock: Clock) -> None:
     retries = Retries(clock)
     retries.note(PassKind.RESYNC, unwritten=True)

@@ -101,6 +101,19 @@ def test_passes_are_counted_and_timed(metrics: Metrics) -> None:
     assert found["stageport_pass_duration_seconds_bucket{le=2.5,pass=delta}"] == 2
 
 
+def test_a_delta_that_passes_over_what_was_refused_does_not_say_that_both_sides_agree(
+    metrics: Metrics, time: Time
+) -> None:
+    metrics(ended("resync", "failed", refused=2))
+    time.now += 30
+    metrics(ended("delta", refused=2))
+    assert read(metrics)["stageport_unwritten_entities"] == 2
+    assert read(metrics)["stageport_staleness_seconds"] == 30
+    metrics(ended("delta"))
+    assert read(metrics)["stageport_unwritten_entities"] == 0
+    assert read(metrics)["stageport_staleness_seconds"] == 0
+
+
 def test_staleness_grows_from_the_start_until_a_pass_completes(metrics: Metrics, time: Time) -> None:
     time.now += 90
     assert read(metrics)["stageport_staleness_seconds"] == 90
