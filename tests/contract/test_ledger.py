@@ -249,11 +249,24 @@ def test_what_a_want_relates_to_is_known_as_long_as_the_want(ledger: Ledger) -> 
     assert ledger.related_among(ends) == set()
 
 
+def test_who_wants_what_relates_to_something_is_known_as_long_as_the_want(ledger: Ledger) -> None:
+    ends = [key("team", "group"), key("other", "group")]
+    related = key_hash(ends[0]) + key_hash(ends[1])
+    ledger.open_sources([(record("a"), [want("a", "a", related=related), want("a", "b")])], number=1)
+    ledger.open_sources([(record("b"), [want("b", "a", related=key_hash(ends[1]))])], number=1)
+    assert sorted(ledger.relating_to(ends)) == [(ref("a"), key("a")), (ref("b"), key("a"))]
+    assert list(ledger.relating_to(ends[:1])) == [(ref("a"), key("a"))]
+    assert list(ledger.relating_to([key("a"), key("team", "Group")])) == []
+    ledger.drop_sources([ref("a")])
+    assert list(ledger.relating_to(ends)) == [(ref("b"), key("a"))]
+
+
 def test_a_hash_counts_only_where_one_begins(ledger: Ledger) -> None:
     end = key("team", "group")
     shifted = b"1234" + key_hash(end) + b"5678"
     ledger.open_sources([(record("a"), [want("a", "a", related=shifted)])], number=1)
     assert ledger.related_among([end]) == set()
+    assert list(ledger.relating_to([end])) == []
 
 
 def test_relations_of_some_sources_can_be_left_aside(ledger: Ledger) -> None:

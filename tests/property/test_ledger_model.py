@@ -46,6 +46,16 @@ class Model:
         found = [want for ref in sorted(self.wants) for want in self.wants[ref] if want.key == key]
         return sorted(found, key=lambda want: want.rank)
 
+    def relating_to(self, keys: Collection[TargetKey]) -> list[tuple[SourceRef, TargetKey]]:
+        hashed = {key_hash(key) for key in keys}
+        size = len(key_hash(KEYS[0]))
+        return [
+            (want.ref, want.key)
+            for wants in self.wants.values()
+            for want in wants
+            if any(want.related[at : at + size] in hashed for at in range(0, len(want.related), size))
+        ]
+
     def wanted(self) -> set[TargetKey]:
         return {want.key for wants in self.wants.values() for want in wants}
 
@@ -173,6 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert ledger.targets(keyed) == {key: model.targets[key] for key in keyed if key in model.targets}
         related = {end for ref, ends in model.relations.items() if ref not in asked for end in ends}
         assert ledger.related_among(keyed, without=asked) == related & set(keyed)
+        assert sorted(ledger.relating_to(keyed)) == sorted(model.relating_to(keyed))
 
     @invariant()
     def walks_and_counts_agree(self) -> None:

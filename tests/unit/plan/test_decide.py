@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from stageport.model.ledger import UNKNOWN, Fingerprint
+from stageport.model.ledger import UNKNOWN, UNTRUSTED, Fingerprint
 from stageport.plan.decide import Decision, Sight, decide
 
 NEW, OLD = b"n" * 16, b"o" * 16
@@ -17,26 +17,32 @@ WANTED = [
     # Port was not asked: the ledger's word counts.
     (NEVER, Sight.UNSEEN, Decision.CREATE),
     (OLD, Sight.UNSEEN, Decision.UPDATE),
+    (UNTRUSTED, Sight.UNSEEN, Decision.UPDATE),
     (NEW, Sight.UNSEEN, Decision.NOTHING),
     # Not at Port, whatever the ledger says.
     (NEVER, Sight.ABSENT, Decision.CREATE),
     (OLD, Sight.ABSENT, Decision.CREATE),
+    (UNTRUSTED, Sight.ABSENT, Decision.CREATE),
     (NEW, Sight.ABSENT, Decision.CREATE),
     # At Port just so: nothing is written, but the ledger has to know.
     (NEVER, Sight.EQUAL, Decision.RECORD),
     (OLD, Sight.EQUAL, Decision.RECORD),
+    (UNTRUSTED, Sight.EQUAL, Decision.RECORD),
     (NEW, Sight.EQUAL, Decision.NOTHING),
     # At Port as an empty stub.
     (NEVER, Sight.BARE, Decision.UPDATE),
     (OLD, Sight.BARE, Decision.UPDATE),
+    (UNTRUSTED, Sight.BARE, Decision.UPDATE),
     (NEW, Sight.BARE, Decision.UPDATE),
     # At Port as it was last seen: what differs is Port's way of storing it, if this is what Port took.
     (NEVER, Sight.UNMOVED, Decision.UPDATE),
     (OLD, Sight.UNMOVED, Decision.UPDATE),
+    (UNTRUSTED, Sight.UNMOVED, Decision.UPDATE),
     (NEW, Sight.UNMOVED, Decision.NOTHING),
     # Changed at Port: drift, or a change of ours on top of it.
     (NEVER, Sight.MOVED, Decision.UPDATE),
     (OLD, Sight.MOVED, Decision.UPDATE),
+    (UNTRUSTED, Sight.MOVED, Decision.UPDATE),
     (NEW, Sight.MOVED, Decision.UPDATE),
 ]
 UNWANTED = [
@@ -55,11 +61,11 @@ ROWS: list[Row] = [
     # Writing makes it ours: of what is wanted it does not count whose it is.
     *((NEW, known, sight, ours, decision) for known, sight, decision in WANTED for ours in (True, False)),
     # Of what is unwanted it does not count what was acknowledged: it may be there all the same.
-    *((None, known, sight, ours, decision) for known in (NEVER, OLD) for sight, ours, decision in UNWANTED),
+    *((None, known, sight, ours, decision) for known in (NEVER, OLD, UNTRUSTED) for sight, ours, decision in UNWANTED),
     # A failed mapping: neither written nor deleted, whoever it belongs to.
     *(
         (FAILED, known, sight, ours, Decision.NOTHING)
-        for known, sight, ours in itertools.product((NEVER, OLD), Sight, (True, False))
+        for known, sight, ours in itertools.product((NEVER, OLD, UNTRUSTED), Sight, (True, False))
     ),
 ]
 
@@ -73,8 +79,8 @@ def test_each_row_of_the_table_is_decided_as_it_says(
 
 def test_every_combination_of_inputs_has_exactly_one_row() -> None:
     every = [
-        *itertools.product([NEW], [NEVER, OLD, NEW], Sight, [True, False]),
-        *itertools.product([None, FAILED], [NEVER, OLD], Sight, [True, False]),
+        *itertools.product([NEW], [NEVER, OLD, UNTRUSTED, NEW], Sight, [True, False]),
+        *itertools.product([None, FAILED], [NEVER, OLD, UNTRUSTED], Sight, [True, False]),
     ]
     assert sorted(map(repr, every)) == sorted(repr(row[:-1]) for row in ROWS)
 
