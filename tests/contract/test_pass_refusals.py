@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.contract.harness import (
     IDENTIFIER,
+    OURS,
     SERVICE,
     SERVICES,
     blueprint,
@@ -170,6 +171,22 @@ async def test_a_kind_that_could_not_be_read_does_not_hide_what_was_refused(size
         outcome = await world.sync()
         assert outcome.exit is Exit.SOURCE
         assert outcome.left_unwritten is (size == "large")
+
+
+async def test_a_verify_that_port_refuses_does_not_give_back_what_it_saw_to_be_untrue() -> None:
+    """Changed at Port, seen by a verify whose write is refused, and then wanted as it was before that."""
+    odd = resource("Component", "service", properties={"type": "if .spec.odd then 5 else .spec.type end"})
+    async with serve_world([component("pay"), component("cart")], kind=PassKind.VERIFY) as world:
+        world.install(mapping(odd), blueprints=[SERVICE])
+        await world.sync()
+        before = world.snapshot()
+        world.write_as(OURS, "service", {"identifier": ref("component", "pay"), "properties": {"type": "drifted"}})
+        world.catalog.update(ref("component", "pay"), lambda one: one["spec"].update(odd=True))
+        assert (await world.sync()).exit is Exit.UNWRITTEN
+        world.catalog.update(ref("component", "pay"), lambda one: one["spec"].pop("odd"))
+        world.kind = PassKind.DELTA
+        assert (await world.sync()).exit is Exit.OK
+        assert world.snapshot() == before
 
 
 # Expressions

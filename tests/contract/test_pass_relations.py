@@ -88,6 +88,29 @@ async def test_what_others_took_over_just_as_it_was_is_not_written_by_every_resy
         assert world.entity(*TEAM)["$datasource"] == FOREIGN
 
 
+async def test_what_is_kept_though_nobody_wants_it_and_loses_a_relation_is_whole_once_it_is_wanted_again() -> None:
+    """Port drops the relations to what goes; of what nobody wants, no pass follows that."""
+    parts = mapping(
+        resource("Component", "service", relations={"uses": ".spec.uses", "owner": '"group:default/" + .spec.owner'}),
+        resource("Group", "team", title=".metadata.name"),
+    )
+    linked = blueprint("service", relations={"uses": "service", "owner": "team"})
+    kept, user = component("kept", owner="crew"), component("user", uses=ref("component", "kept"), owner="other")
+    groups = [group("crew"), group("other")]
+    async with serve_world([kept, user, *groups, group("idle")], kind=PassKind.RESYNC) as world:
+        world.install(parts, blueprints=[blueprint("team"), linked])
+        await world.sync()
+        before = world.snapshot()
+        world.catalog.delete(ref("component", "kept"))
+        assert [(await world.sync()).plan.kept[0].hold for _ in range(2)] == [Hold.STILL_RELATED] * 2
+        world.state.remove([EntityKey("team", ref("group", "crew"))], delete_dependents=False)
+        await world.sync()
+        world.catalog.put(kept)
+        outcome = await world.sync()
+        assert (outcome.kind, outcome.exit) == (PassKind.RESYNC, Exit.OK)
+        assert world.snapshot() == before
+
+
 # Search identifiers
 
 
