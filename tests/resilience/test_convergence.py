@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from tests.resilience.convergence_machine import Convergence
 from tests.resilience.convergence_world import serve_lives
+from tests.resilience.mapping_family import Shape
 from tests.resilience.sizes import SEED, SEQUENCES
 
 from stageport.sandbox.port.options import Behaviour
@@ -40,6 +41,18 @@ BEHAVIOURS = {"port": Behaviour(), "another port": OTHERWISE}
 @pytest.mark.parametrize("part", PARTS)
 def test_both_sides_agree_after_whatever_happened(behaviour: Behaviour, part: int) -> None:
     run_sequences(behaviour, count=SEQUENCES // len(PARTS) // len(BEHAVIOURS), beginning=SEED + part)
+
+
+def test_of_what_port_refuses_the_next_pass_writes_no_more_than_the_first() -> None:
+    """An orphan of ours, tied to itself and refused for want of another, which a later pass cannot see at Port."""
+    shape = Shape(uses=True, second="other", create_missing=False, threshold=0.4)
+    unmapped = {"type": "lib", "lifecycle": "a", "owner": "g1", "dependsOn": [], "broken": "selector"}
+    tied = {"type": "service", "lifecycle": "a", "owner": "g1", "dependsOn": ["component:c1", "component:c0"]}
+    with running_machine() as make:
+        machine = make()
+        machine.begin(shape=shape, components=[unmapped, tied], groups=3, first=False)
+        machine.leave_an_orphan(key=("service", "component:default/c1"))
+        machine.teardown()
 
 
 @contextmanager
