@@ -120,8 +120,7 @@ async def open_bus(settings: Settings) -> AsyncIterator[BackstageBus]:
         SettingsError: the source's address is missing.
     """
     access = backstage_access(settings)
-    trust = settings.ssl.third_party
-    async with Transport(timeout=LONGEST_WAIT, verify=trust.verify, strict_certificates=trust.x509.strict) as transport:
+    async with _transport(settings, settings.ssl.third_party, timeout=LONGEST_WAIT) as transport:
         yield BackstageBus(
             access.url,
             token=access.token.get_secret_value() if access.token else None,
@@ -311,8 +310,8 @@ def origin_of(settings: Settings) -> str:
 
 
 def may_initialize(settings: Settings) -> bool:
-    """Tell whether blueprints and a mapping that Port lacks are created: both settings about it have to want that."""
-    return settings.initialize_port_resources and origin_of(settings) != "Empty"
+    """Tell whether first start may create blueprints, and a mapping where a record lacks one."""
+    return settings.initialize_port_resources
 
 
 def pass_options(settings: Settings, *, release_deletes: bool = False) -> PassOptions:
@@ -327,6 +326,8 @@ def pass_options(settings: Settings, *, release_deletes: bool = False) -> PassOp
             "changelogDestination": changelog_destination(settings),
             "actionsProcessingEnabled": False,
             "incrementalSyncEnabled": False,
+            # Port would else map raw data itself, in accounts that have this on ("dsp").
+            "processingMode": "ocean-core",
         },
         send_examples=settings.send_raw_data_examples,
         release_deletes=release_deletes,

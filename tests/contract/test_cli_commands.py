@@ -15,6 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from tests.contract.command import SECONDS, environment_of, finish, stageport, start
 from tests.contract.harness import (
     IDENTIFIER,
@@ -32,6 +33,7 @@ from tests.contract.harness import (
 
 from stageport.model.exits import Exit
 from stageport.sandbox.faults import Fault, FaultKind
+from stageport.sandbox.port.options import PortOptions
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/reference/plan.schema.json").read_text())
 SOURCES = [component("pay"), component("bill"), component("gone"), component("stays"), group("team-a")]
@@ -328,10 +330,32 @@ async def test_check_says_what_the_blueprints_cannot_hold() -> None:
     async with serve_world([component("pay"), group("team-a")]) as world:
         world.install(config, blueprints=[SERVICE])
         result = await stageport(world, "check")
-        assert result.code == Exit.TARGET
+        assert result.code == Exit.MAPPING
         assert "has no property size" in result.out
         assert "has no relation owner" in result.out
         assert "there is no blueprint fleet" in result.out
+        assert result.out.count("fleet") == 1
+
+
+async def test_check_finds_an_integration_that_port_runs_itself() -> None:
+    async with serve_world([component("pay")], port=PortOptions(installation_type="Saas")) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        result = await stageport(world, "check")
+        assert result.code == Exit.TARGET
+        assert "Port itself runs the integration" in result.out
+
+
+async def test_a_new_account_without_initialize_starts_with_a_stored_mapping_of_ones_own() -> None:
+    text = yaml.safe_dump(SERVICES)
+    async with serve_world([component("pay")]) as world:
+        world.add_blueprints(SERVICE)
+        quiet = {"OCEAN__INITIALIZE_PORT_RESOURCES": "false", "OCEAN__CREATE_PORT_RESOURCES_ORIGIN": "Empty"}
+        result = await stageport(world, "check", **quiet)
+        assert (result.code, "There is no mapping yet" in result.out) == (Exit.MAPPING, True)
+        stored = await stageport(world, "mapping", "store", "m.yaml", files={"m.yaml": text}, **quiet)
+        assert stored.code == Exit.OK
+        assert (await stageport(world, "sync", **quiet)).code == Exit.OK
+        assert world.present() == {("service", "component:default/pay")}
 
 
 # sandbox

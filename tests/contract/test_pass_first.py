@@ -22,10 +22,11 @@ from tests.contract.harness import (
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.model.changes import Operation
-from stageport.model.errors import MappingError, TargetError
+from stageport.model.errors import MappingError, TargetError, TargetRefusedError
 from stageport.model.events import PassEnded
 from stageport.model.exits import Exit
 from stageport.sandbox.faults import Fault, FaultKind
+from stageport.sandbox.port.options import PortOptions
 
 DEFAULTS = [document["identifier"] for document in default_blueprints()]
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -140,16 +141,103 @@ async def test_later_starts_bring_no_blueprint_back() -> None:
         assert "template" not in world.state.blueprints()
 
 
-async def test_without_initialize_nothing_is_made_and_nothing_written() -> None:
+async def test_without_initialize_the_mapping_is_registered_and_no_blueprint_created() -> None:
+    """As Port's own integration: the switch leaves out the blueprints, not the first mapping."""
+    async with serve_world([component("pay"), group("team-a")], initialize_port_resources=False) as world:
+        world.add_blueprints(blueprint("component", {"type": "string"}))
+        outcome = await world.sync()
+        record = world.state.integrations.get(IDENTIFIER)
+        kinds = [one["kind"] for one in default_mapping()["resources"]]
+        assert [one["kind"] for one in record["config"]["resources"]] == kinds
+        assert record["arePortResourcesInitialized"] is False
+        assert not world.state.blueprints().keys() & set(DEFAULTS) - {"component"}
+        # What has a blueprint arrives; the rest is told of.
+        assert world.present() == {("component", ref("component", "pay"))}
+        assert outcome.exit is Exit.UNWRITTEN
+        assert {blocked.blueprint for blocked in outcome.plan.blocked} >= {"group"}
+
+
+async def test_without_initialize_a_record_without_a_mapping_stays_so() -> None:
     async with serve_world([component("pay")], initialize_port_resources=False) as world:
+        world.install({})
+        world.state.integrations.patch(IDENTIFIER, {"arePortResourcesInitialized": False}, skip_resync=True)
         with pytest.raises(MappingError, match="mapping at Port is empty") as caught:
             await world.sync()
         assert "OCEAN__INITIALIZE_PORT_RESOURCES" in caught.value.hint
-        assert world.state.integrations.find(IDENTIFIER) is None
-        assert not world.state.blueprints().keys() & set(DEFAULTS)
-        (ended,) = world.heard
-        assert isinstance(ended, PassEnded)
+        assert "stageport mapping store" in caught.value.hint
+        assert world.state.integrations.get(IDENTIFIER)["config"] == {}
+        (ended,) = [event for event in world.heard if isinstance(event, PassEnded)]
         assert (ended.state, ended.written) == ("failed", 0)
+
+
+async def test_the_origin_empty_registers_nothing_but_the_integration() -> None:
+    async with serve_world([component("pay")], create_port_resources_origin="Empty") as world:
+        for message in ("There is no mapping yet", "mapping at Port is empty"):
+            with pytest.raises(MappingError, match=message) as caught:
+                await world.sync()
+            assert caught.value.exit is Exit.MAPPING
+            assert "stageport mapping store" in caught.value.hint
+            record = world.state.integrations.get(IDENTIFIER)
+            assert (record["config"], record["createPortResourcesOrigin"]) == ({}, "Empty")
+            assert record["arePortResourcesInitialized"] is True
+            assert world.resync_state() == "failed"
+        assert not world.state.blueprints().keys() & set(DEFAULTS)
+        world.add_blueprints(SERVICE)
+        world.state.integrations.patch(IDENTIFIER, {"config": SERVICES}, skip_resync=True)
+        assert (await world.sync()).exit is Exit.OK
+        assert world.present() == {("service", ref("component", "pay"))}
+
+
+async def test_a_plan_under_the_origin_empty_writes_nothing() -> None:
+    async with serve_world([component("pay")], create_port_resources_origin="Empty") as world:
+        with pytest.raises(MappingError, match="There is no mapping yet"):
+            await world.plan()
+        assert writing(world) == []
+
+
+@pytest.mark.parametrize(("stored", "ours", "filled"), [("Empty", "Default", False), ("Default", "Empty", True)])
+async def test_the_origin_at_port_counts_and_not_the_setting(stored: str, ours: str, filled: bool) -> None:
+    async with serve_world([component("pay"), group("team-a")], create_port_resources_origin=ours) as world:
+        registered = {"installationId": IDENTIFIER, "installationAppType": "backstage", "version": "1", "config": {}}
+        world.state.integrations.create({**registered, "createPortResourcesOrigin": stored}, upsert=False)
+        if filled:
+            assert (await world.sync()).exit is Exit.OK
+        else:
+            with pytest.raises(MappingError, match="There is no mapping yet"):
+                await world.sync()
+        assert bool(world.state.integrations.get(IDENTIFIER)["config"]) is filled
+        assert (set(DEFAULTS) <= set(world.state.blueprints())) is filled
+
+
+@pytest.mark.parametrize("kind", ["Saas", "SaasOauth2"])
+async def test_an_integration_that_port_runs_itself_is_refused(kind: str) -> None:
+    async with serve_world([component("pay")], port=PortOptions(installation_type=kind)) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        with pytest.raises(TargetRefusedError, match="Port itself runs the integration") as caught:
+            await world.sync()
+        assert caught.value.exit is Exit.TARGET
+        assert "OCEAN__INTEGRATION__IDENTIFIER" in caught.value.hint
+        assert writing(world) == []
+
+
+async def test_a_record_that_says_nothing_of_where_it_runs_is_ours() -> None:
+    async with serve_world([component("pay")], port=PortOptions(installation_type="")) as world:
+        world.install(SERVICES, blueprints=[SERVICE])
+        assert (await world.sync()).exit is Exit.OK
+
+
+async def test_port_is_told_once_that_entities_are_mapped_here() -> None:
+    async with serve_world([component("pay")]) as world:
+        await world.sync()
+        assert world.state.integrations.get(IDENTIFIER)["processingMode"] == "ocean-core"
+        world.state.integrations.patch(IDENTIFIER, {"processingMode": "dsp"}, skip_resync=True)
+        patches = []
+        for _ in range(2):
+            world.forget()
+            await world.sync()
+            patches.append(len(world.requests("PATCH /v1/integration/{integration}")))
+            assert world.state.integrations.get(IDENTIFIER)["processingMode"] == "ocean-core"
+        assert patches[0] == patches[1] + 1
 
 
 async def test_without_initialize_an_integration_set_up_by_hand_works() -> None:

@@ -22,6 +22,7 @@ from tests.expectation import Key
 from tests.shell_blocks import ROOT, Block, shell_blocks
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
+from stageport.model.exits import Exit
 from stageport.sandbox.port.options import Leniency, PortOptions
 from stageport.sandbox.port.problems import PortProblem
 from stageport.sandbox.port.upsert import WriteMode
@@ -132,7 +133,9 @@ class Takeover:
         for block in shell_blocks(PAGE):
             assert not block.needs
             if self._last(block) not in self.results:
-                self.results[self._last(block)] = await run_block(self.world, block, folder=self.folder)
+                # The doctor ends with the code of the mapping's faults, as the page says.
+                codes = (0, Exit.MAPPING) if self._last(block) == "stageport check" else (0,)
+                self.results[self._last(block)] = await run_block(self.world, block, folder=self.folder, codes=codes)
             if until and self._last(block).startswith(until):
                 return
 
@@ -177,6 +180,12 @@ async def test_it_is_taken_over_by_following_the_page(left: Any) -> None:
         assert GHOST in before
         assert ("component", ref("component", "linked")) not in before, "the other one loses entities with links"
         assert before["component", ref("component", "shop")]["relations"]["providesApis"] == [ref("api", "pay")]
+
+        await taken.follow(until="stageport check")
+        found = taken.results["stageport check"]
+        assert found.code == Exit.MAPPING
+        assert "gives objects with url and title" in found.out
+        assert "has relation providesApis to many, but the mapping gives one" in found.out
 
         await taken.follow(until="stageport plan --mapping")
         assert world.held() == before, "looking changes nothing"

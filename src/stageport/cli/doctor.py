@@ -8,6 +8,7 @@ from typing import Literal
 
 from rich.table import Table
 
+from stageport.cli.blueprint_input import basis_of_port
 from stageport.cli.console import print_json, result_console
 from stageport.cli.mapping_review import review_mapping, subject_of
 from stageport.http.retry import RetryPolicy
@@ -17,12 +18,11 @@ from stageport.model.entities import Json
 from stageport.model.errors import SettingsError, StageportError
 from stageport.model.events import ignore
 from stageport.model.exits import Exit
-from stageport.plan.fit import Trouble
 from stageport.port.blueprints import PortBlueprints
 from stageport.port.session import PortSession
 from stageport.settings import Loaded, Part, SettingRow, Settings, load_settings, secrets_of, settings_rows
 from stageport.settings.access import LOOK_HINT, missing_settings
-from stageport.sync.ground import expected_ground, find_ground, mapping_mismatches
+from stageport.sync.ground import expected_ground, find_ground
 from stageport.sync.surroundings import Ground
 from stageport.telemetry.logs import configure_logs
 from stageport.wiring import may_initialize, open_backstage, open_integration, open_port
@@ -132,15 +132,16 @@ async def _ground(session: PortSession, settings: Settings, kinds: Mapping[str, 
     origin = "the default mapping will be written" if found.seed_config else "the mapping stored at Port is used"
     return [
         Finding("Port", Level.OK, f"{words}; {origin}"),
-        *_mapping(ground),
+        _mapping(ground),
         *_unmapped(ground, kinds),
-        *await _remarks(found.config, kinds),
+        *await _remarks(found.config, ground, kinds),
     ]
 
 
-async def _remarks(config: Json, kinds: Mapping[str, int]) -> list[Finding]:
-    """Say of the mapping what ``check --mapping`` says of a file; blueprints are looked at on their own."""
-    review = await review_mapping(config, basis=None, kinds=kinds or None)
+async def _remarks(config: Json, ground: Ground, kinds: Mapping[str, int]) -> list[Finding]:
+    """Say of the mapping what ``check --mapping --against-port`` says of a file."""
+    basis = basis_of_port(list(ground.blueprints.values()))
+    review = await review_mapping(config, basis=basis, kinds=kinds or None)
     return [
         Finding(
             "mapping",
@@ -164,12 +165,9 @@ def _place(config: Json, remark: Remark) -> str:
     return f", line {line}, column {column}"
 
 
-def _mapping(ground: Ground) -> Iterator[Finding]:
+def _mapping(ground: Ground) -> Finding:
     document = ground.document
-    yield Finding("mapping", Level.OK, f"{len(document.resources)} resources, kinds {', '.join(document.kinds())}")
-    for mismatch in mapping_mismatches(ground):
-        level = Level.ERROR if mismatch.trouble is Trouble.NO_BLUEPRINT else Level.WARNING
-        yield Finding("blueprints", level, mismatch.message, exit=Exit.TARGET)
+    return Finding("mapping", Level.OK, f"{len(document.resources)} resources, kinds {', '.join(document.kinds())}")
 
 
 def _unmapped(ground: Ground, kinds: Mapping[str, int]) -> Iterator[Finding]:

@@ -167,6 +167,11 @@ class PortIntegration:
         return decode_answer(_kafka_answers, response, doing=doing).credentials
 
     @property
+    def resources_origin(self) -> str:
+        """Who creates blueprints and mapping, in the words with which the integration is registered."""
+        return self._resources_origin
+
+    @property
     def identity(self) -> IntegrationIdentity:
         """Who the integration is."""
         return self._session.identity
