@@ -44,6 +44,16 @@ def test_a_template_names_the_image_of_this_version(file: str) -> None:
     assert set(re.findall(r"ghcr\.io/[\w/-]+:[\w.-]+", text)) == {f"ghcr.io/stageport/stageport:{version()}"}
 
 
+def test_the_azure_pipeline_names_whatever_may_be_a_secret_of_the_group() -> None:
+    """A secret variable that the step does not name is not in its environment."""
+    pipeline = yaml.safe_load((DEPLOY / "ci" / "azure-devops" / "azure-pipelines.yml").read_text(encoding="utf-8"))
+    (step,) = [one for one in pipeline["steps"] if "script" in one]
+    passed = set(re.findall(r"-e (OCEAN__\w+)", step["script"]))
+    plain = {one["name"] for one in pipeline["variables"] if "name" in one}
+    assert step["env"].keys() == passed - plain
+    assert all(value == f"$({name})" for name, value in step["env"].items())
+
+
 def test_the_image_is_labelled_with_this_version() -> None:
     assert f"\nARG VERSION={version()}\n" in (DEPLOY / "container" / "Dockerfile").read_text(encoding="utf-8")
 
