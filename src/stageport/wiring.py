@@ -162,7 +162,7 @@ def process_start() -> datetime:
 def open_change_log(integration: PortIntegration, settings: Settings, listener: Listener) -> ChangeLog | None:
     """Return Port's change log where the event listener is KAFKA."""
     chosen = settings.event_listener
-    if not isinstance(chosen, KafkaListener):
+    if not isinstance(chosen, KafkaListener) or not chosen.should_resync:
         return None
     from stageport.port.changelog import KafkaChangeLog, KafkaOptions
 
@@ -179,6 +179,8 @@ def open_change_log(integration: PortIntegration, settings: Settings, listener: 
 def changelog_destination(settings: Settings) -> Json:
     """Return how Port is to tell us of resync requests; ``{}`` when we ask for them ourselves."""
     listener = settings.event_listener
+    if not listener.should_resync:
+        return {}
     if isinstance(listener, KafkaListener):
         return {"type": "KAFKA"}
     if not isinstance(listener, WebhookListener):

@@ -466,6 +466,19 @@ def test_the_notes_are_written_for_every_set_of_values(tools: Path, tmp_path: Pa
         assert "a-secret" not in notes
 
 
+def test_the_first_pass_is_a_job_that_helm_does_not_wait_for(tools: Path, tmp_path: Path) -> None:
+    rendered = render(tools / "helm4", merged(NEEDED, CRON), tmp_path)
+    job = rendered.one("Job")
+    assert job["metadata"]["name"].endswith("-first-1"), "a Job cannot be changed: each revision has its own"
+    assert not [name for name in job["metadata"]["annotations"] if name.startswith("helm.sh/")]
+    assert job["spec"]["ttlSecondsAfterFinished"] > 0
+
+
+def test_the_path_prefix_is_the_services(tools: Path, tmp_path: Path) -> None:
+    rendered = render(tools / "helm4", merged(NEEDED, {"pathPrefix": "/tools"}), tmp_path)
+    assert rendered.one("ConfigMap")["data"]["OCEAN__PATH_PREFIX"] == "/tools"
+
+
 def test_the_plain_manifests_are_rendered_from_the_chart(tools: Path, tmp_path: Path) -> None:
     folder = ROOT / "deploy" / "manifests"
     script = (

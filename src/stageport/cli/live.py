@@ -39,6 +39,8 @@ def unhinted_seconds(settings: Settings) -> float | None:
 
 def path_prefix(settings: Settings) -> str:
     """Return the path under which the service is reached from outside."""
+    if settings.path_prefix:
+        return settings.path_prefix
     return urlsplit(settings.base_url).path if settings.base_url else ""
 
 

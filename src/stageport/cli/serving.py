@@ -52,11 +52,15 @@ def serve_by_settings(given: Mapping[str, object], *, config: Path | None) -> in
     """
     loaded = load(given, config=config)
     listener = loaded.settings.event_listener
+    if isinstance(listener, OnceListener) and not listener.should_resync:
+        start_logs(loaded.settings)
+        structlog.get_logger().info("event_listener.should_resync is false: ONCE has nothing to do")
+        return Exit.OK
     if isinstance(listener, OnceListener):
         outcome = work(loaded, quiet=not Console(stderr=True).is_terminal, release_deletes=False)
         show_outcome(outcome, output="text")
         return Exit(outcome.exit)
-    if isinstance(listener, KafkaListener):
+    if isinstance(listener, KafkaListener) and listener.should_resync:
         from stageport.port.changelog import demand_kafka_library
 
         demand_kafka_library()
@@ -129,7 +133,8 @@ async def _serve(settings: Settings, metrics: Metrics) -> None:
 
 def webhook_of(settings: Settings) -> Webhook | None:
     """Return whether Port may ask for a resync over HTTP, and what it has to know for it."""
-    if not isinstance(settings.event_listener, WebhookListener):
+    listener = settings.event_listener
+    if not isinstance(listener, WebhookListener) or not listener.should_resync:
         return None
     secret = settings.webhook_secret
     return Webhook(secret.get_secret_value() if secret else None)

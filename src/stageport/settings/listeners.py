@@ -38,7 +38,7 @@ Brokers = Annotated[tuple[str, ...], BeforeValidator(_brokers), WithJsonSchema(S
 class Listener(Section):
     """What every type of listener has."""
 
-    should_resync: bool = Field(default=True, description="Whether this process resyncs at all.")
+    should_resync: bool = Field(default=True, description="False: no resyncs, whoever asks; live changes still come.")
     should_process_webhooks: bool = Field(default=True, description="Accepted for Ocean's sake.")
     should_run_actions: bool = Field(default=True, description="Accepted for Ocean's sake.")
 

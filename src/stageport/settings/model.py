@@ -213,7 +213,8 @@ class Settings(Section):
     )
     create_port_resources_origin: Annotated[ResourcesOrigin, BeforeValidator(_capital)] | None = Field(
         default=None,
-        description="Who creates the first resources: `Empty` nobody, `Default` us, `Port` Port.",
+        description="Who creates the first resources: `Default` us, `Empty` nobody. `Port` counts as `Default`: "
+        "what Port would create has the same names. What Port has stored counts before this.",
     )
     client_timeout: float = Field(default=60, gt=0, description="Seconds to wait for an answer of Backstage.")
     resources_path: str = Field(
@@ -223,6 +224,11 @@ class Settings(Section):
     )
     base_url: HttpUrl | None = Field(
         default=None, description="Public address of this service, for live events: `{base_url}/integration/webhook`."
+    )
+    path_prefix: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Path under which the service answers beside the root; that of `base_url` when left out.",
     )
     ssl: SslSettings = SslSettings()
     ca_certificates: str | None = Field(

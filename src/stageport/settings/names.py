@@ -158,7 +158,6 @@ NO_EFFECT: Mapping[str, str] = {
     "events_debug_logging": "see `log_level`",
     "oauth_access_token_file_path": "Backstage is read with `integration.config.backstage_token`",
     "disable_ip_outbound_blocker": "private addresses are always allowed",
-    "path_prefix": "the service answers at the root",
     "port.port_app_config_cache_ttl": "the mapping is read afresh for each pass",
     "port.feature_flags_cache_ttl_seconds": "nothing is cached",
     "port.blueprint_cache_ttl_seconds": "nothing is cached",
@@ -166,7 +165,7 @@ NO_EFFECT: Mapping[str, str] = {
     "integration.incremental_sync": "Ocean has none for Backstage either",
     "integration.skip_check_diff": "only differences are written",
     "integration.version": "it is this program's own version",
-    "integration.config.app_host": "use `event_listener.app_host`",
+    "integration.config.app_host": "use `base_url` for live events, `event_listener.app_host` for WEBHOOK",
     "integration.secrets": "in Helm values only",
 }
 """Settings of Ocean (and of Port's Helm chart) that are accepted and do nothing here, by the start of their path."""

@@ -7,10 +7,14 @@ from typing import cast
 import pytest
 
 from stageport.cli.live import admission_of, delta_seconds, path_prefix, unhinted_seconds
-from stageport.cli.serving import triggers_of
+from stageport.cli.serving import rhythm_of, serve_by_settings, triggers_of, webhook_of
 from stageport.model.errors import SettingsError
+from stageport.model.events import ignore
+from stageport.model.exits import Exit
+from stageport.port.integration import PortIntegration
 from stageport.settings import Settings, load_settings, secrets_of
 from stageport.sync.surroundings import Surroundings
+from stageport.wiring import changelog_destination, open_change_log
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
@@ -44,9 +48,41 @@ def test_the_event_bus_is_listened_to_when_told_so_beside_what_else_asks() -> No
     assert len(triggers_of(settings(STAGEPORT_LIVE_EVENTS_BUS="true"), around)) == 2
 
 
+@pytest.mark.parametrize(
+    "listener",
+    [
+        '{"type": "WEBHOOK", "appHost": "https://stageport.example.com", "shouldResync": false}',
+        '{"type": "KAFKA", "shouldResync": false}',
+        '{"type": "POLLING", "shouldResync": false}',
+    ],
+)
+def test_who_is_not_to_resync_asks_nobody_to_tell_of_resyncs(listener: str) -> None:
+    given = settings(OCEAN__EVENT_LISTENER=listener)
+    nobody = cast("PortIntegration", None)
+    assert changelog_destination(given) == {}
+    assert open_change_log(nobody, given, ignore) is None
+    assert webhook_of(given) is None
+    assert not rhythm_of(given).resyncs
+    assert triggers_of(given, cast("Surroundings", SimpleNamespace(change_log=None, integration=None))) == []
+
+
+def test_one_pass_that_is_not_to_resync_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {
+        "port.client_id": "id",
+        "port.client_secret": "hush",
+        "integration.config.backstage_url": "http://127.0.0.1:9",
+        "event_listener.type": "ONCE",
+        "event_listener.should_resync": False,
+    }
+    assert serve_by_settings(given, config=None) == Exit.OK
+
+
 def test_the_path_of_the_public_address_is_served() -> None:
     assert path_prefix(settings(OCEAN__BASE_URL="https://tools.example.com/stageport/")) == "/stageport"
     assert path_prefix(settings()) == ""
+    given = {"OCEAN__BASE_URL": "https://tools.example.com/other", "OCEAN__PATH_PREFIX": "/stageport"}
+    assert path_prefix(settings(**given)) == "/stageport"
 
 
 def test_several_secrets_are_one_setting_and_each_is_hidden() -> None:
