@@ -352,7 +352,7 @@ async def test_a_new_account_without_initialize_starts_with_a_stored_mapping_of_
         quiet = {"OCEAN__INITIALIZE_PORT_RESOURCES": "false", "OCEAN__CREATE_PORT_RESOURCES_ORIGIN": "Empty"}
         result = await stageport(world, "check", **quiet)
         assert (result.code, "There is no mapping yet" in result.out) == (Exit.MAPPING, True)
-        stored = await stageport(world, "mapping", "store", "m.yaml", files={"m.yaml": text}, **quiet)
+        stored = await stageport(world, "mapping", "store", "m.yaml", "--register", files={"m.yaml": text}, **quiet)
         assert stored.code == Exit.OK
         assert (await stageport(world, "sync", **quiet)).code == Exit.OK
         assert world.present() == {("service", "component:default/pay")}
