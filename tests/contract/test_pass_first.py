@@ -240,6 +240,16 @@ async def test_port_is_told_once_that_entities_are_mapped_here() -> None:
         assert patches[0] == patches[1] + 1
 
 
+async def test_a_port_that_does_not_tell_how_entities_are_mapped_is_told_at_registration_only() -> None:
+    async with serve_world([component("pay")]) as world:
+        await world.sync()
+        world.forget()
+        del world.state.integrations.get(IDENTIFIER)["processingMode"]
+        await world.sync()
+        patched = [one.route for one in world.requests("PATCH /v1/integration/{integration}")]
+        assert set(patched) == {"PATCH /v1/integration/{integration}/resync-state"}
+
+
 async def test_without_initialize_an_integration_set_up_by_hand_works() -> None:
     async with serve_world([component("pay")], initialize_port_resources=False) as world:
         world.install(SERVICES, blueprints=[SERVICE])

@@ -8,7 +8,6 @@ that people edited is never overwritten, an existing blueprint never changed.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from stageport.mapping.defaults import default_blueprints, default_mapping
 from stageport.mapping.document import MappingDocument, parse_mapping
@@ -24,17 +23,10 @@ from stageport.sync.tasks import both, run_limited
 STEPS_AT_ONCE = 8
 EMPTY = "Empty"
 """The origin of resources that nobody creates: no blueprints, no mapping."""
-
 OURS = "OnPrem"
 """The ``installationType`` of an integration that runs on the user's side; one without any is such, too."""
-
-
-@runtime_checkable
-class _Registrar(Protocol):
-    """A store that knows with which origin it would register the integration."""
-
-    @property
-    def resources_origin(self) -> str: ...
+MODE = "processingMode"
+"""Whether Port or we map raw data. Not every Port is known to tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +90,7 @@ async def find_ground(
 
 def _origin(record: Json, integration: IntegrationStore) -> str:
     """Return who creates the resources: what Port's record says, else what we would register."""
-    ours = integration.resources_origin if isinstance(integration, _Registrar) else ""
-    return str(record.get("createPortResourcesOrigin") or ours)
+    return str(record.get("createPortResourcesOrigin") or integration.resources_origin)
 
 
 def _refuse_hosted(record: Json) -> None:
@@ -245,7 +236,9 @@ async def prepare_ground(
 
 async def _patch_record(record: Json, found: Found, integration: IntegrationStore, identity: Json) -> None:
     """Change what of the record is not ours yet; what can be had by registering is there already."""
-    patch = {key: value for key, value in identity.items() if record.get(key) != value}
+    # A record that does not tell the mode would be changed in every pass, and each change may ask for a resync.
+    kept = () if found.is_new or MODE in record else (MODE,)
+    patch = {key: value for key, value in identity.items() if record.get(key) != value and key not in kept}
     if found.seed_config and not found.is_new:
         patch["config"] = found.config
     if found.bare:

@@ -127,6 +127,11 @@ class BlueprintStore(Protocol):
 class IntegrationStore(Protocol):
     """The integration's record at Port: where the mapping document lives, and where passes are reported."""
 
+    @property
+    def resources_origin(self) -> str:
+        """Who creates blueprints and the mapping, by what we would register: ``Default`` or ``Empty``."""
+        ...
+
     async def read_integration(self) -> Json | None:
         """Return the record as Port gives it, None when there is none."""
         ...
