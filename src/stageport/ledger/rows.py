@@ -1,9 +1,11 @@
 """Between values and rows: how a rank is stored, and how many rows are asked for at once."""
 
 import struct
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from stageport.model.fingerprint import key_hash
 from stageport.model.ledger import SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import TargetKey
 
@@ -17,6 +19,11 @@ def asked_at_once(statement: str, names: Sequence[str]) -> Iterator[tuple[str, l
         part: list[str | None] = list(names[start : start + _SIZES[-1]])
         size = next(size for size in _SIZES if size >= len(part))
         yield statement.replace("?*", ",".join("?" * size)), part + [None] * (size - len(part))
+
+
+def hashed_keys(keys: Iterable[TargetKey]) -> dict[int, TargetKey]:
+    """Return keys by their hash, read in the machine's own byte order, as the blobs of relations are."""
+    return {int.from_bytes(key_hash(key), sys.byteorder): key for key in keys}
 
 
 def packed_rank(rank: tuple[int, ...]) -> bytes:

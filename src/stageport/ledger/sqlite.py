@@ -4,7 +4,6 @@ Lookups ask for some hundreds of names at once; walks fetch a thousand rows, and
 the caller may write in between and memory stays flat.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
@@ -14,10 +13,9 @@ from typing import Any
 from stageport.ledger.database import Database
 from stageport.ledger.hints import HintTable
 from stageport.ledger.marks import Marks
-from stageport.ledger.rows import asked_at_once, packed_rank, source_record, target_record, want_record
+from stageport.ledger.rows import asked_at_once, hashed_keys, packed_rank, source_record, target_record, want_record
 from stageport.ledger.runs import RunTable
 from stageport.ledger.schema import migrate
-from stageport.model.fingerprint import key_hash
 from stageport.model.ledger import UNKNOWN, Fingerprint, SourceRecord, TargetRecord, WantRecord
 from stageport.model.refs import SourceRef, TargetKey, by_blueprint
 
@@ -218,7 +216,7 @@ class SqliteLedger:
 
     def related_among(self, keys: Sequence[TargetKey], *, without: Sequence[SourceRef] = ()) -> set[TargetKey]:
         """Return those keys that some want relates to, wants of the source entities ``without`` left aside."""
-        hashed = _hashed(keys)
+        hashed = hashed_keys(keys)
         aside = set(without)
         found: set[int] = set()
         for rows in self._database.pages("SELECT ref, related FROM wants WHERE related <> x''", size=_WALKED):
@@ -228,7 +226,7 @@ class SqliteLedger:
 
     def relating_to(self, keys: Sequence[TargetKey]) -> Sequence[tuple[SourceRef, TargetKey]]:
         """Return who wants a target entity that relates to one of these, and which."""
-        hashed = _hashed(keys).keys()
+        hashed = hashed_keys(keys).keys()
         statement = "SELECT ref, blueprint, identifier, related FROM wants WHERE related <> x''"
         return [
             (ref, TargetKey(blueprint, identifier))
@@ -389,11 +387,6 @@ class _Touched:
 
     def copy(self) -> "_Touched":
         return _Touched(self._number, self._hashes)
-
-
-def _hashed(keys: Iterable[TargetKey]) -> dict[int, TargetKey]:
-    """Return keys by their hash, read in the machine's own byte order, as the blobs of relations are."""
-    return {int.from_bytes(key_hash(key), sys.byteorder): key for key in keys}
 
 
 def _want_rows(entries: Iterable[tuple[SourceRecord, Sequence[WantRecord]]]) -> Iterator[Sequence[Any]]:
