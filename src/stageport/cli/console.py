@@ -20,6 +20,11 @@ def result_console() -> "Console":
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Say how many there are: ``1 entity``, ``2 entities``."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def print_json(document: object) -> None:
     """Print a document on standard output, as JSON that people can read, too."""
     typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.markup import escape
 
 from stageport.cli.blueprint_input import Basis
+from stageport.cli.console import counted
 from stageport.mapping.trial import Trial
 from stageport.model.entities import FieldProblem, TargetEntity
 from stageport.plan.verdict import Objection
@@ -31,8 +32,8 @@ def summary_lines(
     if outcome.resource_failed:
         yield "[red]A resource ended early:[/red] an entity that cannot be called anything ends it, as in a sync."
     yield (
-        f"[bold]{_counted(count, 'source entity', 'source entities')}[/bold]: "
-        f"{_counted(len(outcome.targets), 'target entity', 'target entities')}, {outcome.filtered_out} filtered out, "
+        f"[bold]{counted(count, 'source entity', 'source entities')}[/bold]: "
+        f"{counted(len(outcome.targets), 'target entity', 'target entities')}, {outcome.filtered_out} filtered out, "
         f"{outcome.dropped} dropped, {outcome.errors} errors, {len(outcome.problems)} field problems."
     )
     if count > 1:
@@ -47,7 +48,7 @@ def _problem_lines(problems: Sequence[FieldProblem], place: Place) -> Iterator[s
     for (resource, field, message), ones in list(grouped.items())[:SHOWN]:
         subject = f"{field} of resource {resource}" if field else "a source entity"
         where = f" ({place(ones[0])})" if field and place(ones[0]) else ""
-        first = f"{_counted(len(ones), 'entity', 'entities')}, first {ones[0].ref}" if ones[0].ref else str(len(ones))
+        first = f"{counted(len(ones), 'entity', 'entities')}, first {ones[0].ref}" if ones[0].ref else str(len(ones))
         yield f"[red]![/red] {escape(subject + where)}: {escape(message)} [dim]({escape(first)})[/dim]"
 
 
@@ -61,7 +62,3 @@ def _objection_lines(objections: Sequence[tuple[TargetEntity, Objection]], basis
         yield f"  [red]✗[/red] {escape(name)}: {escape(str(objection))} [dim]({objection.code.value})[/dim]"
     if len(objections) > SHOWN:
         yield f"  … and {len(objections) - SHOWN} more."
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stageport.cli.blueprint_input import Basis, basis_of_file, guessed_basis
-from stageport.cli.console import print_json
+from stageport.cli.console import counted, print_json
 from stageport.cli.entity_input import InputError, read_text
 from stageport.cli.excerpts import excerpt_lines, point_at
 from stageport.cli.map_document import field_of
@@ -206,14 +206,10 @@ def _sum(checked: Checked) -> str:
     kinds = ", ".join(dict.fromkeys(one.kind for one in checked.resources.values()))
     judged = f"Blueprints: {escape(checked.origin)}."
     if not checked.problems:
-        count = len(checked.resources)
-        many = "1 resource" if count == 1 else f"{count} resources"
+        many = counted(len(checked.resources), "resource", "resources")
         return f"[green]{escape(checked.name)} is in order[/green]: {many} ({escape(kinds)}). {judged}"
-    return f"{escape(checked.name)}: {_counted(errors, 'error')}, {_counted(warnings, 'warning')}. {judged}"
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    found = f"{counted(errors, 'error', 'errors')}, {counted(warnings, 'warning', 'warnings')}"
+    return f"{escape(checked.name)}: {found}. {judged}"
 
 
 def check_document(checked: Checked) -> dict[str, object]:

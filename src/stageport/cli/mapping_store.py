@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stageport.cli.console import counted
 from stageport.cli.doctor import IMPATIENT
 from stageport.cli.entity_input import read_text
 from stageport.cli.mapping_check import check_alone, problem_lines
@@ -50,7 +51,7 @@ def read_sound_mapping(file: Path, *, force: bool) -> Json:
         console.print(line)
     errors = checked.count(Level.ERROR)
     if errors and not force:
-        many = "1 error" if errors == 1 else f"{errors} errors"
+        many = counted(errors, "error", "errors")
         raise MappingError(
             f"Nothing was stored: {name} has {many}.",
             hint="With it entities would be dropped or lose fields. --force stores it all the same.",
@@ -112,5 +113,5 @@ def stored_lines(stored: Stored, *, dry_run: bool) -> Iterator[str]:
     yield from (f"Does not fit: {words}." for words in stored.unfit)
     if stored.unfit:
         yield "Port refuses entities for that. --fit leaves such fields out and creates missing blueprints."
-    many = "1 resource" if stored.resources == 1 else f"{stored.resources} resources"
+    many = counted(stored.resources, "resource", "resources")
     yield f"{verb} a mapping of {many} for the integration {stored.identifier}."

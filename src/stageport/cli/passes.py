@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from stageport.cli.console import print_json, result_console
+from stageport.cli.console import counted, print_json, result_console
 from stageport.cli.kinds import check_kinds
 from stageport.cli.running import run_async
 from stageport.model.entities import Json
@@ -250,7 +250,7 @@ def _show_refused(console: "Console", outcome: Outcome) -> None:
     if refused:
         from rich.table import Table
 
-        many = "1 entity was" if len(refused) == 1 else f"{len(refused)} entities were"
+        many = counted(len(refused), "entity was", "entities were")
         table = Table(title=f"{many} refused by Port")
         for name in ("not written", "from", "Port's answer"):
             table.add_column(name, overflow="fold")

@@ -14,7 +14,7 @@ from stageport.model.errors import UsageError
 from stageport.model.exits import Exit
 from stageport.model.runs import Run
 from stageport.plan.plan import RELEASABLE
-from stageport.plan.render.words import HOLD_WORDS
+from stageport.plan.render.words import hold_reason
 from stageport.settings import load_settings
 from stageport.wiring import read_history
 
@@ -24,8 +24,6 @@ SHORT_ID = 8
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
 LEGEND = "+ created, ~ updated, - deleted, ! not written"
 Output = Literal["text", "json"]
-_WHY = {hold.value: words.removeprefix("kept: ") for hold, words in HOLD_WORDS.items()}
-"""What holds deletes back, in the words of a plan; a ledger of a later version may know more."""
 _STYLES = {"completed": "green", "failed": "red", "aborted": "yellow"}
 
 
@@ -152,9 +150,9 @@ def _show_details(console: Console, run: Run) -> None:
     )
     _show_table(
         console,
-        "kept although stale: " + "; ".join(f"{count}: {_WHY.get(hold, hold)}" for hold, count in run.holds.items()),
+        "kept although stale: " + "; ".join(f"{count}: {hold_reason(hold)}" for hold, count in run.holds.items()),
         ("entity", "from", "why"),
-        ((f"{one.blueprint}/{one.identifier}", one.source or "", _WHY.get(one.hold, one.hold)) for one in run.held),
+        ((f"{one.blueprint}/{one.identifier}", one.source or "", hold_reason(one.hold)) for one in run.held),
     )
     if any(hold in run.holds for hold in RELEASABLE):
         console.print("Look whether they may go; `stageport sync --release-deletes` deletes them.", markup=False)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stageport.cli.console import counted
 from stageport.model.errors import StageportError
 
 app = typer.Typer(no_args_is_help=True, help="Run a local stand-in for Port or for Backstage. No account needed.")
@@ -69,7 +70,7 @@ def backstage(
     )
 
     def ready(running: RunningBackstage) -> None:
-        many = "1 entity" if len(running.catalog) == 1 else f"{len(running.catalog)} entities"
+        many = counted(len(running.catalog), "entity", "entities")
         typer.echo(f"Backstage stand-in on {running.url}, with {many}")
         typer.echo(f"  export BACKSTAGE_URL={running.url} BACKSTAGE_TOKEN={token}")
         for ref, reason in running.catalog.rejected.items():

@@ -11,7 +11,7 @@ Losing the ledger turns the next pass into a verify, and nothing else.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -338,23 +338,18 @@ class _Pass:
                 self._around.listener(PageRead(read.kind, len(page), counts[kind]))
                 names = [self._names.name(one.ref, number) for one in page]
                 known = self._ledger.sources(names)
-                new = [one.ref for name, one in zip(names, page, strict=True) if self._is_due(known.get(name), one)]
-                self._findings.skipped += len(page) - len(new)
-                self._findings.passed_over += self._count_passed_over(known, page, names)
+                due = [self._is_due(known.get(name), one) for name, one in zip(names, page, strict=True)]
+                left = [known[name] for name, is_due in zip(names, due, strict=True) if not is_due]
+                self._findings.skipped += len(left)
+                self._findings.passed_over += sum(record.failed for record in left)
                 seen.update(names)
-                changed += new
+                changed += [one.ref for one, is_due in zip(page, due, strict=True) if is_due]
         known_names = self._ledger.kind_refs(kind)
         gone = [name for name in known_names if name not in seen and self._names.place(name) == place]
         for start in range(0, len(changed), CHANGED_AT_ONCE):
             found = await read_refs(self._around, changed[start : start + CHANGED_AT_ONCE])
             await weigher.take(number, read, found)
         return gone
-
-    def _count_passed_over(
-        self, known: Mapping[SourceRef, SourceRecord], page: Sequence[SourceEntity], names: Sequence[SourceRef]
-    ) -> int:
-        records = [(known.get(name), one) for name, one in zip(names, page, strict=True)]
-        return sum(record is not None and record.failed and not self._is_due(record, one) for record, one in records)
 
     def _is_due(self, record: SourceRecord | None, seen: SourceEntity) -> bool:
         return _has_changed(record, seen) or (record is not None and record.failed and self._scope.again)

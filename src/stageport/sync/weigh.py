@@ -182,12 +182,12 @@ class Weigher:
         self._ledger.open_sources(entries, number=self._number)
         for record, _ in entries:
             self._sink.open_source(record)
-        for key in released:
-            if not others.get(key):
-                self._sink.cancel(key)
-                self._findings.released.add(key)
-        # Whatever keeps those at Port that nobody wants, what becomes of them there is not followed.
-        distrust_targets(self._ledger, [key for key in released if not others.get(key)])
+        unwanted = [key for key in released if not others.get(key)]
+        for key in unwanted:
+            self._sink.cancel(key)
+        self._findings.released.update(unwanted)
+        # Whatever keeps them at Port, what becomes of them there is not followed.
+        distrust_targets(self._ledger, unwanted)
         return [key for key in released if others.get(key)]
 
     def _protecting(self, name: SourceRef, wants: Sequence[WantRecord]) -> list[WantRecord]:

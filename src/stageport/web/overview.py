@@ -12,7 +12,7 @@ from html import escape
 from stageport.model.entities import Json
 from stageport.model.errors import sentences
 from stageport.model.runs import RUNNING, Run
-from stageport.plan.render.words import HOLD_WORDS
+from stageport.plan.render.words import hold_reason
 from stageport.web.routes import Route
 
 SHOWN_RUNS = 10
@@ -34,7 +34,6 @@ _COLUMNS = (
     "not written",
     "held back",
 )
-_WHY = {hold.value: words.removeprefix("kept: ") for hold, words in HOLD_WORDS.items()}
 _NO_ANSWER = "The service does not answer at the moment; /livez tells whether it is stuck."
 
 
@@ -128,7 +127,7 @@ def _troubles_of(run: Run) -> Iterator[tuple[str, str | int, str]]:
     for failure in run.failures:
         yield f"kind {failure.kind} was not read", "", failure.message
     for hold, count in run.holds.items():
-        yield "deletes held back", count, _WHY.get(hold, hold)
+        yield "deletes held back", count, hold_reason(hold)
     for (blueprint, status, code), count in Counter(
         (one.blueprint, one.status, one.code) for one in run.refused
     ).items():

@@ -18,6 +18,13 @@ HOLD_WORDS = {
     Hold.STILL_RELATED: "kept: others still relate to it",
 }
 
+_REASONS = {hold.value: words.removeprefix("kept: ") for hold, words in HOLD_WORDS.items()}
+
+
+def hold_reason(hold: str) -> str:
+    """Say what holds deletes back, of a hold by its value; a ledger of a later version may know more of them."""
+    return _REASONS.get(hold, hold)
+
 
 def problem_words(plan: Plan) -> Iterator[str]:
     """Say which fields had problems, how often, and what the first of each was."""
