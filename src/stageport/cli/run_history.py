@@ -114,7 +114,7 @@ def _changes(run: Run) -> str:
     if not run.counts:
         return ""
     words = [f"{sign}{run.counts.get(name, 0)}" for name, sign in SIGNS.items()]
-    return " ".join([*words, f"!{_unwritten(run)}"] if _unwritten(run) else words)
+    return " ".join([*words, f"!{run.unwritten}"] if run.unwritten else words)
 
 
 def _head(run: Run) -> Iterable[str]:
@@ -135,7 +135,7 @@ def _show_details(console: Console, run: Run) -> None:
     _show_table(console, "kinds not read", ("kind", "why"), ((one.kind, one.message) for one in run.failures))
     _show_table(
         console,
-        f"not written: {_unwritten(run)}",
+        f"not written: {run.unwritten}",
         ("entity", "from", "Port's answer"),
         (
             (f"{one.blueprint}/{one.identifier}", one.source or "", f"{one.status} {one.code}: {one.message}")
@@ -168,10 +168,6 @@ def _show_table(console: Console, title: str, columns: Sequence[str], rows: Iter
     for line in lines:
         table.add_row(*line)
     console.print(table, markup=False)
-
-
-def _unwritten(run: Run) -> int:
-    return run.counts.get("refused", 0) + run.counts.get("blocked", 0)
 
 
 def _moment(stamp: str) -> str:

@@ -80,3 +80,8 @@ class Run(msgspec.Struct, frozen=True, rename="camel"):
     refused: tuple[RefusedEntity, ...] = ()
     held: tuple[HeldDelete, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def unwritten(self) -> int:
+        """How many target entities Port refused, or has no blueprint for."""
+        return self.counts.get("refused", 0) + self.counts.get("blocked", 0)

@@ -107,7 +107,7 @@ def _run_row(run: Run) -> tuple[str | int, ...]:
         f"{run.seconds:.1f} s",
         f"{run.state}{tries}",
         *counts,
-        run.counts.get("refused", 0) + run.counts.get("blocked", 0),
+        run.unwritten,
         sum(run.holds.values()),
     )
 
