@@ -89,9 +89,9 @@ async def test_a_delta_with_nothing_to_do_asks_port_nothing() -> None:
         async with open_surroundings(world.settings, world.heard.append, policy=HURRIED) as around:
             always = Always(around, pass_options(world.settings), Rhythm(delta=QUICK))
             task = asyncio.create_task(always.run())
-            await until(lambda: ended(world, "verify") == 1)
+            await until(lambda: ended(world, "delta") >= 1)  # what the verify sends of raw data goes out at its end
             world.forget()
-            await until(lambda: ended(world, "delta") >= 3)
+            await until(lambda: ended(world, "delta") >= 4)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         assert world.requests() == []

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -105,8 +106,7 @@ class WorkerProcess:
             started = cls(await asyncio.shield(starting), limits)
         except asyncio.CancelledError:
             # asyncio leaves a process running whose start is cancelled twice. This one is ended as soon as it is there.
-            starting.add_done_callback(_kill)
-            await asyncio.wait([starting])
+            await uninterrupted(_end(starting))
             raise
         try:
             answer = await started.read(seconds=START_SECONDS)
@@ -158,15 +158,8 @@ class WorkerProcess:
             raise WorkerDiedError(_cause(await self._process.wait(), self._limits)) from None
 
     async def close(self) -> None:
-        """Kill the process and wait until it and its pipes are gone."""
-        if self._process.returncode is None:
-            self._process.kill()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        if self._process.stdout is not None:
-            # A reader that never meets the end keeps its pipe open, and the event loop complains of it later.
-            await self._process.stdout.read()
-        await self._process.wait()
+        """Kill the process and wait until it and its pipes are gone, whoever cancels this meanwhile."""
+        await uninterrupted(_bury(self._process))
 
     async def _send(self, *requests: Request) -> None:
         assert self._process.stdin is not None
@@ -175,6 +168,24 @@ class WorkerProcess:
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
             raise WorkerDiedError(_cause(await self._process.wait(), self._limits)) from None
+
+
+async def uninterrupted(work: Coroutine[object, None, None]) -> None:
+    """Wait for something short that has to be finished; a cancellation meanwhile takes effect when it is.
+
+    Raises:
+        CancelledError: the task was cancelled meanwhile.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    await task
 
 
 async def _spawn(options: str) -> Process:
@@ -190,9 +201,21 @@ async def _spawn(options: str) -> Process:
     )
 
 
-def _kill(starting: asyncio.Future[Process]) -> None:
-    if not starting.cancelled() and starting.exception() is None and starting.result().returncode is None:
-        starting.result().kill()
+async def _end(starting: asyncio.Future[Process]) -> None:
+    """End a process whose start nobody waits for any longer; one that could not start needs no end."""
+    with suppress(OSError):
+        await _bury(await starting)
+
+
+async def _bury(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.stdout is not None:
+        # A reader that never meets the end keeps its pipe open, and the event loop complains of it later.
+        await process.stdout.read()
+    await process.wait()
 
 
 def _import_paths() -> list[str]:

@@ -14,7 +14,7 @@ from stageport.mapping.frames import NO_SLOT
 from stageport.mapping.layout import PlannedResource, Slot
 from stageport.mapping.reading import Path
 from stageport.mapping.strikes import ExpressionBook, Where
-from stageport.mapping.worker_process import Limits
+from stageport.mapping.worker_process import Limits, uninterrupted
 from stageport.model.entities import MappedSource, SourceEntity
 from stageport.model.errors import ExpressionError
 from stageport.model.events import Listener, ignore
@@ -141,7 +141,10 @@ class WorkerPool:
         return SourceTrace(chunk.mapped[0], values)
 
     async def close(self) -> None:
-        """Kill the workers; what is being mapped is abandoned."""
+        """Kill all the workers, whoever cancels this meanwhile; what is being mapped is abandoned."""
+        await uninterrupted(self._close())
+
+    async def _close(self) -> None:
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
