@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 from tests.resilience.processes import shared_bytes, tree
 from tests.resilience.sizes import LARGE, SMALL
 
@@ -82,8 +83,19 @@ def sync(environment: Mapping[str, str], *words: str) -> Used:
         return Used(peak, json.load(out))
 
 
+def retitle(environment: Mapping[str, str]) -> None:
+    """Edit the mapping at Port so that every target entity is to be written anew."""
+    command = [sys.executable, "-m", "stageport", "mapping"]
+    file = Path(environment["HOME"]) / "mapping.yaml"
+    mapping = yaml.safe_load(subprocess.check_output([*command, "show"], env=environment))
+    for resource in mapping["resources"]:
+        resource["port"]["entity"]["mappings"]["title"] = '"The " + .metadata.name'
+    file.write_text(yaml.safe_dump(mapping))
+    subprocess.check_call([*command, "store", str(file)], env=environment, stdout=subprocess.DEVNULL)
+
+
 def measure(count: int, folder: Path) -> dict[str, Used]:
-    """Run every pass over a catalog of one size: from nothing, with nothing changed, and with Port compared."""
+    """Run every pass over a catalog of one size: from nothing, with nothing changed, with Port compared, all anew."""
     folder.mkdir()
     with scene(count, folder) as environment:
         used = {
@@ -94,6 +106,9 @@ def measure(count: int, folder: Path) -> dict[str, Used]:
         }
         ledger_lost = {**environment, "STAGEPORT_LEDGER": str(folder / "another.sqlite3")}
         used["without ledger"] = sync(ledger_lost)
+        retitle(environment)
+        used["mapping edited"] = sync(environment)
+    assert used["mapping edited"].said["counts"]["update"] > count * 0.9
     counts = used["first sync"].said["counts"]
     assert counts["create"] + counts["update"] > count * 0.9
     for name in ("resync", "delta", "verify", "without ledger"):

@@ -1,18 +1,23 @@
 """What a pass keeps until its end, on disk once it is much: upserts that have to wait, names of what was written."""
 
+import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from stageport.model.changes import Change, Operation, Refusal
-from stageport.model.ledger import Fingerprint
-from stageport.model.refs import TargetKey
+from stageport.model.fingerprint import digest_of
+from stageport.model.ledger import Fingerprint, SourceRecord
+from stageport.model.refs import SourceRef, TargetKey
 
 IN_MEMORY = 4 * 1024 * 1024
 """Bytes; beyond these a file takes over."""
+SIZE: Final = struct.Struct(">I")
+"""How long what follows in the file is."""
 
 
 class Upsert(msgspec.Struct, frozen=True):
@@ -22,44 +27,77 @@ class Upsert(msgspec.Struct, frozen=True):
     fingerprint: Fingerprint
 
 
+class Ticket(NamedTuple):
+    """A source entity that waits for an upsert.
+
+    ``takeovers`` counts how often in the pass one was announced anew, or taken back, before this one was announced: of
+    two with the same name it tells which is meant. Without ``record``, another ticket or memory has it.
+    """
+
+    takeovers: int
+    ref: SourceRef
+    record: SourceRecord | None
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """An upsert that waits, and who waits for it."""
+
+    upsert: Upsert
+    tickets: tuple[Ticket, ...] = ()
+
+
+_decode = msgspec.msgpack.Decoder(Held).decode
+
+
 class Spool:
-    """Holds one upsert for each target entity, its body in the file; a later one takes the place of an earlier one."""
+    """Holds one upsert for each target entity; a later one takes the place of an earlier one, and over its tickets.
+
+    All of it is in the file: memory knows by a hash what is held, and where. That is some 150 bytes each.
+    """
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by ``close``
-        self._held: dict[TargetKey, tuple[Upsert, int, int]] = {}
+        self._places: dict[Fingerprint, int] = {}
 
     def __contains__(self, key: object) -> bool:
-        return key in self._held
+        return bool(self._places) and isinstance(key, TargetKey) and _digest(key) in self._places
 
     def __iter__(self) -> Iterator[TargetKey]:
-        return iter(list(self._held))
+        return (self._read(place).upsert.change.key for place in list(self._places.values()))
 
-    def put(self, upsert: Upsert) -> None:
+    def put(self, upsert: Upsert, *, tickets: Sequence[Ticket] = ()) -> None:
         """Hold an upsert; the fields that differ are for people, and are not kept."""
-        body = upsert.change.body
-        place = self._file.seek(0, 2)
-        self._file.write(body)
-        light = replace(upsert, change=replace(upsert.change, body=b"", fields=()))
-        self._held[upsert.change.key] = (light, place, len(body))
+        key = upsert.change.key
+        earlier = self.fetch(key).tickets if key in self else ()
+        light = replace(upsert, change=replace(upsert.change, fields=()))
+        content = msgspec.msgpack.encode(Held(light, (*earlier, *tickets)))
+        self._places[_digest(key)] = self._file.seek(0, 2)
+        self._file.write(SIZE.pack(len(content)) + content)
+
+    def fetch(self, key: TargetKey) -> Held:
+        """Return an upsert with its body, and who waits for it."""
+        return self._read(self._places[_digest(key)])
 
     def operation(self, key: TargetKey) -> Operation:
-        """Return what is to become of a target entity, without reading its body."""
-        return self._held[key][0].change.operation
-
-    def read(self, key: TargetKey) -> Upsert:
-        """Return an upsert with its body."""
-        upsert, place, size = self._held[key]
-        self._file.seek(place)
-        return replace(upsert, change=replace(upsert.change, body=self._file.read(size)))
+        """Return what is to become of a target entity."""
+        return self.fetch(key).upsert.change.operation
 
     def drop(self, key: TargetKey) -> None:
         """Let go of an upsert."""
-        del self._held[key]
+        del self._places[_digest(key)]
 
     def close(self) -> None:
         """Delete what is on disk."""
         self._file.close()
+
+    def _read(self, place: int) -> Held:
+        self._file.seek(place)
+        size: int = SIZE.unpack(self._file.read(SIZE.size))[0]
+        return _decode(self._file.read(size))
+
+
+def _digest(key: TargetKey) -> Fingerprint:
+    return digest_of(f"{key.blueprint}\0{key.identifier}".encode())
 
 
 FINAL_CODES = frozenset(

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec.structs import replace
 
 from stageport.model.blueprints import Blueprint
@@ -21,7 +22,7 @@ from stageport.model.refs import SourceRef, TargetKey, by_blueprint
 from stageport.plan.diff import holds_search
 from stageport.plan.order import batches, ends_of, tied, untie, waves
 from stageport.sync.seams import Ledger, TargetCatalog
-from stageport.sync.spool import KeyLog, RefusedSpool, Spool, Upsert
+from stageport.sync.spool import KeyLog, RefusedSpool, Spool, Ticket, Upsert
 from stageport.sync.tasks import run_limited
 from stageport.sync.trust import restore_targets
 
@@ -50,9 +51,16 @@ class Applied:
         return self.created + self.updated + self.deleted
 
 
-@dataclass(slots=True)
-class _Waiting:
-    record: SourceRecord
+class _Waiting(msgspec.Struct, gc=False):
+    """A source entity that is not settled yet, and how much of it is still open.
+
+    There may be as many as the catalog has source entities, so they are kept small: while one waits for what is held
+    on disk, its record is there too. ``takeovers`` tells it from others of its name, as in ``Ticket``.
+    """
+
+    takeovers: int
+    ref: SourceRef
+    record: SourceRecord | None
     open: int = 1
     failed: bool = False
 
@@ -84,6 +92,7 @@ class Writer:
         self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._error: BaseException | None = None
         self._announced = False
+        self._takeovers = 0
         self.written = KeyLog()
         self.searched = KeyLog()
         """Those of which Port found a relation or the team by a query."""
@@ -96,7 +105,8 @@ class Writer:
     def open_source(self, record: SourceRecord) -> None:
         """Announce a source entity."""
         self._announced = True
-        self._sources[record.ref] = _Waiting(record)
+        self._takeovers += record.ref in self._sources
+        self._sources[record.ref] = _Waiting(self._takeovers, record.ref, record)
 
     def close_sources(self, refs: Iterable[SourceRef]) -> None:
         """Say that nothing more will come for these source entities."""
@@ -106,17 +116,17 @@ class Writer:
         """Settle these not, whatever they wait for: more is to come than they were announced for."""
         self._announced = True
         for ref in refs:
-            self._sources.pop(ref, None)
+            self._takeovers += self._sources.pop(ref, None) is not None
 
     def _leave(self, waiters: Iterable[_Waiting], *, failed: bool = False) -> None:
         settled: list[SourceRecord] = []
         for waiting in waiters:
-            ref = waiting.record.ref
             waiting.open -= 1
             waiting.failed = waiting.failed or failed
             # One that was announced anew meanwhile waits for more than this.
-            if waiting.open == 0 and self._sources.get(ref) is waiting:
-                del self._sources[ref]
+            if waiting.open == 0 and self._sources.get(waiting.ref) is waiting:
+                del self._sources[waiting.ref]
+                assert waiting.record is not None
                 settled.append(waiting.record._replace(failed=waiting.record.failed or waiting.failed))
         if settled:
             self._ledger.settle_sources(settled, number=self._number)
@@ -140,9 +150,26 @@ class Writer:
         # Port may refuse a relation to what is not there yet: then order counts, and is known only at the end.
         elif late or key in self._held or not self._options.create_missing_related:
             self._unqueue(key)
-            self._held.put(upsert)
+            self._hold(upsert)
         else:
             await self._queue(upsert)
+
+    def _hold(self, upsert: Upsert) -> None:
+        """Keep an upsert on disk until the end, and with it who waits for it."""
+        waiters = self._waiters.pop(upsert.change.key, ())
+        self._held.put(upsert, tickets=[Ticket(one.takeovers, one.ref, one.record) for one in waiters])
+        for one in waiters:
+            one.record = None
+
+    def _fetch(self, held: Spool, key: TargetKey) -> Upsert:
+        """Take an upsert from where it is kept; those who wait for it wait here again, but for who came anew since."""
+        found = held.fetch(key)
+        for ticket in found.tickets:
+            waiting = self._sources.get(ticket.ref)
+            if waiting is not None and waiting.takeovers == ticket.takeovers:
+                waiting.record = waiting.record or ticket.record
+                self._waiters.setdefault(key, []).append(waiting)
+        return found.upsert
 
     def withhold(self, keys: Iterable[TargetKey]) -> set[TargetKey]:
         """Send nothing of these before they are put or cancelled; return those of which something is under way."""
@@ -163,6 +190,7 @@ class Writer:
     def _take_back(self, key: TargetKey) -> None:
         self._unqueue(key)
         if key in self._held:
+            self._fetch(self._held, key)
             self._held.drop(key)
 
     def _unqueue(self, key: TargetKey) -> None:
@@ -328,7 +356,7 @@ class Writer:
         await self.flush()
         await self._try_again(blueprints)
         for key, refusal in self._refused.refusals.items():
-            self._refuse(self._refused.read(key).change, refusal)
+            self._refuse(self._refused.fetch(key).upsert.change, refusal)
             self._leave(self._waiters.pop(key, ()), failed=True)
 
     async def _write_held(self, blueprints: Mapping[str, Blueprint]) -> None:
@@ -337,7 +365,7 @@ class Writer:
         with contextlib.closing(held):
             if self._options.create_missing_related:
                 for key in held:
-                    await self._queue(held.read(key))
+                    await self._queue(self._fetch(held, key))
             else:
                 await self._write_in_order(held, blueprints)
 
@@ -350,7 +378,7 @@ class Writer:
 
         async def send(batch: tuple[str, Sequence[str]]) -> None:
             name, identifiers = batch
-            whole = [held.read(TargetKey(name, identifier)).change for identifier in identifiers]
+            whole = [held.fetch(TargetKey(name, identifier)).upsert.change for identifier in identifiers]
             await self._send_loose([untie(change, tied_keys, blueprints) for change in whole])
 
         await run_limited(send, loose, limit=REQUESTS_AT_ONCE)
@@ -362,7 +390,7 @@ class Writer:
     ) -> list[TargetKey]:
         """Write what no circle ties, related ones first, and return the others; one body is read at a time."""
         among = set(keys)
-        ends = {key: ends_of(held.read(key).change, blueprints) & among for key in keys}
+        ends = {key: ends_of(held.fetch(key).upsert.change, blueprints) & among for key in keys}
         knot = tied(ends)
         aside = set(knot)
         for step in waves({key: related for key, related in ends.items() if key not in aside}):
@@ -390,7 +418,7 @@ class Writer:
 
     async def _write_step(self, held: Spool, keys: Iterable[TargetKey]) -> None:
         for key in keys:
-            await self._queue(held.read(key))
+            await self._queue(self._fetch(held, key))
         await self.flush()
 
     def _refuse(self, change: Change, refusal: Refusal) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from stageport.model.changes import Change, Operation
 from stageport.model.ledger import Fingerprint
-from stageport.model.refs import TargetKey
-from stageport.sync.spool import KeyLog, Spool, Upsert
+from stageport.model.refs import SourceRef, TargetKey
+from stageport.sync.spool import KeyLog, Spool, Ticket, Upsert
 
 
 def upsert(name: str, body: bytes) -> Upsert:
@@ -22,8 +22,20 @@ def test_the_latest_upsert_of_each_target_comes_back_with_its_body(weight: int) 
         spool.put(upsert("b", b"x" * weight))
         spool.drop(TargetKey("service", "c"))
         assert [key.identifier for key in spool] == ["a", "b"]
-        assert spool.read(TargetKey("service", "b")).change.body == b"x" * weight
-        assert spool.read(TargetKey("service", "a")).change.body == b"{}"
+        assert spool.fetch(TargetKey("service", "b")).upsert.change.body == b"x" * weight
+        assert spool.fetch(TargetKey("service", "a")).upsert.change.body == b"{}"
+
+
+def test_who_waits_for_an_upsert_waits_for_the_one_that_takes_its_place() -> None:
+    first, second = (Ticket(number, SourceRef(f"component:default/{number}"), None) for number in (1, 2))
+    with closing(Spool()) as spool:
+        spool.put(upsert("a", b"1"), tickets=[first])
+        spool.put(upsert("a", b"2"), tickets=[second, first])
+        assert spool.fetch(TargetKey("service", "a")).tickets == (first, second, first)
+        spool.drop(TargetKey("service", "a"))
+        assert TargetKey("service", "a") not in spool
+        spool.put(upsert("a", b"3"))
+        assert spool.fetch(TargetKey("service", "a")).tickets == ()
 
 
 def test_names_come_back_by_blueprint() -> None:

@@ -249,6 +249,46 @@ async def test_one_that_was_announced_anew_waits_for_what_came_since(make_desk: 
     assert desk.settled(A)
 
 
+@pytest.mark.parametrize("forgotten", [True, False], ids=["forgotten and announced", "announced twice"])
+async def test_what_is_held_for_one_counts_not_for_the_same_one_announced_anew(
+    forgotten: bool, make_desk: MakeDesk
+) -> None:
+    desk = make_desk(ScriptedTarget(gated=True))
+    desk.open(A)
+    await desk.writer.put(upsert("x"), refs=[A.ref], late=True)
+    desk.close(A)
+    if forgotten:
+        desk.writer.forget_sources([A.ref])
+    desk.open(A)
+    for number in range(UPSERT_BATCH):
+        await desk.writer.put(upsert(f"s{number}"), refs=[A.ref] if number == 0 else ())
+    await desk.writer.push()
+    desk.close(A)
+    await settle()
+    desk.writer.cancel(key("x"))
+    assert not desk.settled(A), "s0 was not answered yet"
+    await desk.target.answer()
+    await desk.writer.flush()
+    assert desk.settled(A)
+
+
+async def test_one_that_waits_for_several_is_settled_as_it_was_announced(make_desk: MakeDesk) -> None:
+    desk = make_desk(ScriptedTarget())
+    desk.open(A, B)
+    await desk.writer.put(upsert("held"), refs=[A.ref, B.ref], late=True)
+    await desk.writer.put(upsert("held too"), refs=[A.ref], late=True)
+    await desk.writer.put(upsert("held", "anew"), refs=[A.ref])
+    await desk.writer.put(upsert("sent"), refs=[A.ref])
+    desk.close(A, B)
+    desk.writer.cancel(key("held too"))
+    await desk.writer.flush()
+    assert not desk.settled(A)
+    await desk.writer.finish({})
+    assert desk.settled(A)
+    assert desk.settled(B)
+    assert desk.target.held[key("held")]["properties"] == {"v": "anew"}
+
+
 async def test_the_sharers_of_a_target_entity_all_wait_for_its_last_body(make_desk: MakeDesk) -> None:
     desk = make_desk(ScriptedTarget(gated=True))
     desk.open(A, B)
@@ -466,10 +506,11 @@ async def test_what_comes_back_to_the_body_that_is_under_way_is_not_sent_again(l
     assert len(desk.target.sent) == 1
 
 
-async def test_one_that_is_forgotten_is_looked_at_again_by_the_next_pass(make_desk: MakeDesk) -> None:
+@pytest.mark.parametrize("late", [True, False])
+async def test_one_that_is_forgotten_is_looked_at_again_by_the_next_pass(late: bool, make_desk: MakeDesk) -> None:
     desk = make_desk(ScriptedTarget())
     desk.open(A, B)
-    await desk.writer.put(upsert("x"), refs=[A.ref, B.ref])
+    await desk.writer.put(upsert("x"), refs=[A.ref, B.ref], late=late)
     desk.close(A, B)
     desk.writer.forget_sources([A.ref])
     await desk.writer.finish({})
