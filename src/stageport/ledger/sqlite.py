@@ -4,6 +4,7 @@ Lookups ask for some hundreds of names at once; walks fetch a thousand rows, and
 the caller may write in between and memory stays flat.
 """
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
@@ -155,8 +156,9 @@ class SqliteLedger:
         if self._database.value("SELECT count(*) FROM sources WHERE seen < ?", (number,)) == 0:
             return
         statement = "SELECT ref FROM sources WHERE ref > ? AND seen < ? ORDER BY ref LIMIT ?"
+        touched = self._touched.hashes(number=number)
         for (ref,) in self._walk(statement, (number,), start=("",)):
-            if not self._touched.has(ref, number=number):
+            if hash(ref) not in touched:
                 yield ref
 
     def open_sources(self, entries: Sequence[tuple[SourceRecord, Sequence[WantRecord]]], *, number: int) -> None:
@@ -369,21 +371,22 @@ class _News:
 class _Touched:
     """What the present pass has seen and left as it is, as hashes: nearly everything, and only of use to this pass.
 
-    Two names with one hash (one chance in a thousand million for 100,000 of them) would let a source entity that is
-    gone stay until the next pass.
+    They are kept in a row, 8 bytes each, and become a set of ten times the size only when the pass has let go of what
+    it read. Two names with one hash (one chance in a thousand million for 100,000 of them) would let a source entity
+    that is gone stay until the next pass.
     """
 
     def __init__(self, number: int = 0, hashes: Iterable[int] = ()) -> None:
         self._number = number
-        self._hashes = set(hashes)
+        self._hashes = array("q", hashes)
 
     def add(self, refs: Iterable[SourceRef], *, number: int) -> None:
         if number > self._number:
-            self._number, self._hashes = number, set()
-        self._hashes.update(map(hash, refs))
+            self._number, self._hashes = number, array("q")
+        self._hashes.extend(map(hash, refs))
 
-    def has(self, ref: SourceRef, *, number: int) -> bool:
-        return number <= self._number and hash(ref) in self._hashes
+    def hashes(self, *, number: int) -> set[int]:
+        return set(self._hashes) if number <= self._number else set()
 
     def copy(self) -> "_Touched":
         return _Touched(self._number, self._hashes)
