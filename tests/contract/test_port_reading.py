@@ -36,7 +36,7 @@ async def test_what_is_ours_comes_page_by_page() -> None:
     assert port.script.seen[0].json == {
         "datasource_prefix": "port-ocean/backstage/",
         "datasource_suffix": "/my-backstage/exporter",
-        "limit": 5000,
+        "limit": 2000,
     }
 
 

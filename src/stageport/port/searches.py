@@ -21,7 +21,8 @@ from stageport.port.blueprints import blueprint_exists, missing_blueprint
 from stageport.port.paths import blueprint_path
 from stageport.port.session import PortSession
 
-OWNED_PAGE: Final = 5_000
+OWNED_PAGE: Final = 2_000
+"""Port answers with whole entities, of some 1.5 kB each."""
 SEARCH_PAGE: Final = 1_000
 IDENTIFIERS_PER_SEARCH: Final = 500
 IDENTIFIER_BYTES: Final = 256 * 1024
